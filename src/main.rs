@@ -1,0 +1,5 @@
+//! See [`basketd`].
+
+fn main() -> anyhow::Result<()> {
+    basketd::app::main()
+}

@@ -1,0 +1,101 @@
+//! Shelves: steps on scales with their place along the shelf, and products counted by facing
+//! region in the pictures of shelf cameras, hands that hide them considered. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gs1::Gtin;
+use crate::ids::{CameraIx, ScaleIx, ShelfIx};
+use crate::observation::Detections;
+use crate::store::Store;
+use crate::units::Timestamp;
+
+/// What changed on a shelf.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ShelfEvent {
+    /// The load on a shelf changed from one rest to another.
+    WeightStep(WeightStep),
+    /// The products seen at a place changed.
+    CountStep(CountStep),
+    /// A hand, or pressure as of a hand, at a shelf.
+    Touched {
+        shelf: ShelfIx,
+        at: Timestamp,
+        along: Option<f64>,
+    },
+}
+
+/// A change of load between two rests, over all plates of one shelf that took part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WeightStep {
+    pub shelf: ShelfIx,
+    /// The change began after this and was over by `before`.
+    pub after: Timestamp,
+    pub before: Timestamp,
+    /// By plate, left to right; negative where load was taken away.
+    pub plates: Vec<PlateStep>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PlateStep {
+    pub scale: ScaleIx,
+    pub grams: f64,
+    /// Standard deviation of `grams`, from the plate's own noise and drift.
+    pub sigma: f64,
+}
+
+/// A product came to or went from a place on a shelf, by a shelf camera's account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CountStep {
+    pub shelf: ShelfIx,
+    pub camera: CameraIx,
+    /// Metres along the gondola's front.
+    pub along: f64,
+    pub after: Timestamp,
+    pub before: Timestamp,
+    /// Items come (positive) or gone (negative).
+    pub delta: i32,
+    /// What it was, by the camera's account and the planogram, most probable first; empty where
+    /// nobody can say. Probabilities sum to 1 at most.
+    pub gtins: Vec<(Gtin, f64)>,
+    /// Natural log of the odds that the change is real.
+    pub log_odds: f64,
+}
+
+/// The state of all shelves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Shelves {}
+
+impl Shelves {
+    pub fn new(_store: &Store) -> Self {
+        Self {}
+    }
+
+    pub fn on_weight(
+        &mut self,
+        _store: &Store,
+        _at: Timestamp,
+        _captured_at: Timestamp,
+        _scale: ScaleIx,
+        _grams: f64,
+        _out: &mut Vec<ShelfEvent>,
+    ) {
+    }
+
+    /// Takes all detections of a shelf camera's frame.
+    pub fn on_detections(
+        &mut self,
+        _store: &Store,
+        _at: Timestamp,
+        _captured_at: Timestamp,
+        _seen: &Detections,
+        _out: &mut Vec<ShelfEvent>,
+    ) {
+    }
+
+    /// When to call [`Shelves::on_timeout`] next.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        None
+    }
+
+    pub fn on_timeout(&mut self, _store: &Store, _at: Timestamp, _out: &mut Vec<ShelfEvent>) {}
+}

@@ -1,0 +1,4 @@
+//! Pure codecs: recording messages and events. Bytes have one shape, told here; refusals name
+//! what was found and what is allowed.
+
+pub mod message;

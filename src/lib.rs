@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod engine;
+pub mod fusion;
 pub mod gs1;
 pub mod ids;
 pub mod observation;

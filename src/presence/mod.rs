@@ -62,6 +62,11 @@ impl Presence {
     ) {
     }
 
+    /// Whether a tag of this product has ever been heard at home.
+    pub fn knows(&self, _store: &Store, _gtin: crate::gs1::Gtin) -> bool {
+        true
+    }
+
     /// When to call [`Presence::on_timeout`] next.
     pub fn deadline(&self) -> Option<Timestamp> {
         None

@@ -27,7 +27,22 @@ pub struct ShelfTunables {}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct FusionTunables {}
+pub struct FusionTunables {
+    /// How long after an action the scales of its shelf have told of it, seconds.
+    pub wait_scale_s: f64,
+    /// How long after an action a shelf camera has told of it, seconds.
+    pub wait_camera_s: f64,
+    /// How long after an action its tag has been missed, seconds: two rounds of the reader.
+    pub wait_rfid_s: f64,
+    /// Weight of nobody's having done something, against somebody's right in front of it.
+    pub nobody: f64,
+    /// Weight of a visit of whom no camera knows where he is, against somebody right in front.
+    pub unseen_carrier: f64,
+    /// Standard deviation of how far sideways people reach, metres.
+    pub reach_sideways_m: f64,
+    /// Standard deviation of how far beyond a gondola's reach people still take, metres.
+    pub reach_beyond_m: f64,
+}
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -68,13 +83,17 @@ impl Default for ShelfTunables {
     }
 }
 
-#[expect(
-    clippy::derivable_impls,
-    reason = "fields with defaults of their own follow"
-)]
 impl Default for FusionTunables {
     fn default() -> Self {
-        Self {}
+        Self {
+            wait_scale_s: 1.8,
+            wait_camera_s: 2.0,
+            wait_rfid_s: 4.0,
+            nobody: 0.002,
+            unseen_carrier: 0.01,
+            reach_sideways_m: 0.35,
+            reach_beyond_m: 0.25,
+        }
     }
 }
 

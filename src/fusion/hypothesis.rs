@@ -1,0 +1,541 @@
+//! Accounts of an interaction: which items, how many, which way. A beam search goes through the
+//! evidence piece by piece; each account explains every piece, if only as a mistake of its sensor.
+
+use std::collections::BTreeSet;
+
+use super::evidence::{Coverage, Covered};
+use super::interaction::{Interaction, Piece};
+use super::likelihood::{Load, Measured};
+use super::{Direction, Sources};
+use crate::gs1::{Epc, Gtin};
+use crate::ids::{CameraIx, ShelfIx};
+use crate::presence::Presence;
+use crate::shelf::{CountStep, WeightStep};
+use crate::store::Store;
+use crate::units::{TimeDelta, Timestamp};
+
+/// One item taken or put back, in one account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Act {
+    pub direction: Direction,
+    pub gtin: Gtin,
+    pub epc: Option<Epc>,
+    /// Metres along the gondola's front.
+    pub along: f64,
+    pub window: (Timestamp, Timestamp),
+    pub sources: Sources,
+    /// It was taken from where somebody had misplaced it.
+    pub misplaced: bool,
+    counted_by: Vec<CameraIx>,
+}
+
+impl Act {
+    /// The middle of what its evidence allows.
+    pub fn at(&self) -> Timestamp {
+        let (after, before) = self.window;
+        after + TimeDelta::from_micros((before - after).as_micros() / 2)
+    }
+
+    fn narrow(&mut self, window: (Timestamp, Timestamp)) {
+        let (after, before) = (self.window.0.max(window.0), self.window.1.min(window.1));
+        if after <= before {
+            self.window = (after, before);
+        }
+    }
+
+    fn same_item(&self, other: &Self) -> bool {
+        self.direction == other.direction && self.gtin == other.gtin && self.epc == other.epc
+    }
+}
+
+/// One way in which an interaction can have come about.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Account {
+    pub acts: Vec<Act>,
+    pub log_likelihood: f64,
+}
+
+/// What the accounts may draw on beside the planogram.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Possible {
+    /// Products that somebody near may hold, and so put back.
+    pub held: BTreeSet<Gtin>,
+    /// Products that stand on this shelf though they do not belong there, with their place.
+    pub misplaced: Vec<(Gtin, f64)>,
+    /// Staff is filling the shelf: products come without anybody holding them.
+    pub restock: bool,
+}
+
+const BEAM: usize = 48;
+const ACCOUNTS: usize = 16;
+/// The most units of one product that one step can move.
+const MOST_UNITS: usize = 6;
+
+/// All accounts worth keeping, best first; never empty.
+pub(super) fn enumerate(
+    store: &Store,
+    coverage: &Coverage,
+    presence: &Presence,
+    interaction: &Interaction,
+    possible: &Possible,
+) -> Vec<Account> {
+    let search = Search {
+        store,
+        presence,
+        shelf: interaction.shelf,
+        covered: coverage.of(interaction.shelf),
+        possible,
+    };
+    let mut beam = vec![Account::default()];
+    let mut pieces: Vec<&Piece> = interaction.pieces.iter().collect();
+    // Scales first: they know when and how much; then tags and pictures find their place.
+    pieces.sort_by_key(|p| (rank(p), p.window()));
+    for piece in pieces {
+        let mut next = Vec::new();
+        match piece {
+            Piece::Weight(step) => search.by_weight(&beam, step, &mut next),
+            Piece::Count(step) => search.by_count(&beam, step, &mut next),
+            Piece::Tag {
+                epc,
+                gtin,
+                direction,
+                window,
+                log_odds,
+            } => {
+                let tag = Tag {
+                    epc: *epc,
+                    gtin: *gtin,
+                    direction: *direction,
+                    window: *window,
+                };
+                search.by_tag(&beam, &tag, *log_odds, &mut next);
+            }
+        }
+        beam = best(next, BEAM);
+    }
+    for account in &mut beam {
+        account.log_likelihood += account.acts.iter().map(|a| search.unsaid(a)).sum::<f64>();
+    }
+    best(beam, ACCOUNTS)
+}
+
+fn rank(piece: &Piece) -> u8 {
+    match piece {
+        Piece::Weight(_) => 0,
+        Piece::Tag { .. } => 1,
+        Piece::Count(_) => 2,
+    }
+}
+
+/// The best accounts, those of the same items counted once.
+fn best(mut accounts: Vec<Account>, keep: usize) -> Vec<Account> {
+    accounts.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
+    let mut kept: Vec<Account> = Vec::new();
+    for account in accounts {
+        let same = |k: &Account| {
+            k.acts.len() == account.acts.len()
+                && k.acts.iter().zip(&account.acts).all(|(a, b)| {
+                    a.same_item(b) && a.window == b.window && a.counted_by == b.counted_by
+                })
+        };
+        if kept.len() < keep && !kept.iter().any(same) {
+            kept.push(account);
+        }
+    }
+    kept
+}
+
+struct Tag {
+    epc: Epc,
+    gtin: Gtin,
+    direction: Direction,
+    window: (Timestamp, Timestamp),
+}
+
+struct Search<'a> {
+    store: &'a Store,
+    presence: &'a Presence,
+    shelf: ShelfIx,
+    covered: Covered,
+    possible: &'a Possible,
+}
+
+/// Something that may have been moved, before it is known how.
+#[derive(Clone)]
+struct Candidate {
+    direction: Direction,
+    gtin: Gtin,
+    grams: f64,
+    places: Vec<f64>,
+    log_prior: f64,
+    misplaced: bool,
+}
+
+impl Search<'_> {
+    fn by_weight(&self, beam: &[Account], step: &WeightStep, next: &mut Vec<Account>) {
+        let explained = self.explain(step);
+        for account in beam {
+            for (acts, log_likelihood) in &explained {
+                let mut longer = account.clone();
+                longer.acts.extend(acts.iter().cloned());
+                longer.log_likelihood += log_likelihood;
+                next.push(longer);
+            }
+        }
+    }
+
+    /// Sets of items that explain a step, each with its log likelihood; the empty set is a step
+    /// that nobody's taking caused.
+    fn explain(&self, step: &WeightStep) -> Vec<(Vec<Act>, f64)> {
+        let measured = Measured::new(self.store, step);
+        let candidates = self.candidates();
+        let mut sets: Vec<Vec<usize>> = Vec::new();
+        for (i, a) in candidates.iter().enumerate() {
+            let units = (measured.total() / a.grams).round();
+            if units >= 1.0 {
+                let near = [units - 1.0, units, units + 1.0];
+                let counts = near
+                    .iter()
+                    .filter(|n| **n >= 1.0 && **n <= MOST_UNITS as f64);
+                sets.extend(counts.map(|n| vec![i; *n as usize]));
+            }
+            for (j, b) in candidates.iter().enumerate().skip(i + 1) {
+                let sum = a.grams + b.grams;
+                let z = (measured.total() - sum) / measured.total_sigma(&[a.grams, b.grams]);
+                if z.abs() < 4.0 && a.gtin != b.gtin {
+                    sets.push(vec![i, j]);
+                }
+            }
+        }
+        let mut out = vec![(Vec::new(), no_item_log_likelihood(measured.total()))];
+        for set in sets {
+            let chosen: Vec<&Candidate> = set.iter().map(|i| &candidates[*i]).collect();
+            out.push(self.explain_by(&measured, step, &chosen));
+        }
+        out.sort_by(|a, b| b.1.total_cmp(&a.1));
+        out.truncate(12);
+        out
+    }
+
+    fn explain_by(
+        &self,
+        measured: &Measured<'_>,
+        step: &WeightStep,
+        chosen: &[&Candidate],
+    ) -> (Vec<Act>, f64) {
+        let loads: Vec<Load> = if chosen.len() > 2 {
+            // Units of one product stand side by side: one load of their sum.
+            let grams = chosen.iter().map(|c| c.grams).sum();
+            vec![Load {
+                grams,
+                places: chosen[0].places.clone(),
+            }]
+        } else {
+            let load = |c: &&Candidate| Load {
+                grams: c.grams,
+                places: c.places.clone(),
+            };
+            chosen.iter().map(load).collect()
+        };
+        let (density, places) = measured.weigh(&loads);
+        let act = |(i, c): (usize, &&Candidate)| Act {
+            direction: c.direction,
+            gtin: c.gtin,
+            epc: None,
+            along: places.get(i).or(places.last()).copied().unwrap_or(0.0),
+            window: (step.after, step.before),
+            sources: Sources {
+                scale: true,
+                ..Sources::default()
+            },
+            misplaced: c.misplaced,
+            counted_by: Vec::new(),
+        };
+        let acts: Vec<Act> = chosen.iter().enumerate().map(act).collect();
+        (acts, density + set_log_prior(chosen))
+    }
+
+    fn candidates(&self) -> Vec<Candidate> {
+        let shelf = self.store.shelf(self.shelf);
+        let length = self.store.gondola_of(self.shelf).front.length();
+        let mut out = Vec::new();
+        let facings: BTreeSet<Gtin> = shelf.facings.iter().map(|f| f.gtin).collect();
+        for gtin in facings {
+            let Some(grams) = self.store.weight_of(gtin) else {
+                continue;
+            };
+            let places = self.facing_places(gtin);
+            out.push(Candidate {
+                direction: Direction::Take,
+                gtin,
+                grams: -grams,
+                places: places.clone(),
+                log_prior: libm::log(0.125),
+                misplaced: false,
+            });
+            out.push(self.putback(gtin, grams, places));
+        }
+        for gtin in self
+            .possible
+            .held
+            .iter()
+            .filter(|g| !shelf.facings.iter().any(|f| f.gtin == **g))
+        {
+            let Some(grams) = self.store.weight_of(*gtin) else {
+                continue;
+            };
+            let mut candidate = self.putback(*gtin, grams, spread(0.0, length, 0.1));
+            candidate.log_prior += libm::log(0.15);
+            out.push(candidate);
+        }
+        for (gtin, along) in &self.possible.misplaced {
+            let Some(grams) = self.store.weight_of(*gtin) else {
+                continue;
+            };
+            out.push(Candidate {
+                direction: Direction::Take,
+                gtin: *gtin,
+                grams: -grams,
+                places: vec![along - 0.08, *along, along + 0.08],
+                log_prior: libm::log(0.10),
+                misplaced: true,
+            });
+        }
+        out
+    }
+
+    fn putback(&self, gtin: Gtin, grams: f64, places: Vec<f64>) -> Candidate {
+        let held = self.possible.held.contains(&gtin);
+        let prior = if held || self.possible.restock {
+            0.20
+        } else {
+            0.001
+        };
+        Candidate {
+            direction: Direction::Putback,
+            gtin,
+            grams,
+            places,
+            log_prior: libm::log(prior),
+            misplaced: false,
+        }
+    }
+
+    fn facing_places(&self, gtin: Gtin) -> Vec<f64> {
+        let facings = self
+            .store
+            .shelf(self.shelf)
+            .facings
+            .iter()
+            .filter(|f| f.gtin == gtin);
+        let mut places = Vec::new();
+        for facing in facings {
+            let margin = 0.045_f64.min((facing.to - facing.from) / 2.0);
+            places.extend(spread(facing.from + margin, facing.to - margin, 0.05));
+        }
+        places
+    }
+
+    fn by_tag(&self, beam: &[Account], tag: &Tag, log_odds: f64, next: &mut Vec<Account>) {
+        let log_odds = log_odds.clamp(0.5, 7.0);
+        for account in beam {
+            let mut mistaken = account.clone();
+            mistaken.log_likelihood -= log_odds;
+            next.push(mistaken);
+            let fits = |a: &Act| {
+                a.direction == tag.direction
+                    && a.gtin == tag.gtin
+                    && a.epc.is_none()
+                    && near_in_time(a.window, tag.window)
+            };
+            if let Some(place) = account.acts.iter().position(fits) {
+                let mut told = account.clone();
+                let act = &mut told.acts[place];
+                act.epc = Some(tag.epc);
+                act.sources.rfid = true;
+                act.narrow(tag.window);
+                next.push(told);
+            }
+            let mut new = account.clone();
+            new.log_likelihood += self.unweighed_log_prior() + self.return_log_prior(tag);
+            new.acts.push(Act {
+                direction: tag.direction,
+                gtin: tag.gtin,
+                epc: Some(tag.epc),
+                along: self.facing_middle(tag.gtin),
+                window: tag.window,
+                sources: Sources {
+                    rfid: true,
+                    ..Sources::default()
+                },
+                misplaced: false,
+                counted_by: Vec::new(),
+            });
+            next.push(new);
+        }
+    }
+
+    fn by_count(&self, beam: &[Account], step: &CountStep, next: &mut Vec<Account>) {
+        let direction = if step.delta < 0 {
+            Direction::Take
+        } else {
+            Direction::Putback
+        };
+        let units = step.delta.unsigned_abs().clamp(1, 4);
+        for account in beam {
+            let mut mistaken = account.clone();
+            mistaken.log_likelihood -= step.log_odds.clamp(0.5, 7.0);
+            next.push(mistaken);
+            let mut told = account.clone();
+            let mut left = units;
+            for act in &mut told.acts {
+                let fits = act.direction == direction
+                    && near_in_time(act.window, (step.after, step.before))
+                    && !act.counted_by.contains(&step.camera)
+                    && (act.along - step.along).abs() < 0.6;
+                if fits && left > 0 {
+                    told.log_likelihood += seen_as(step, act.gtin);
+                    act.counted_by.push(step.camera);
+                    act.sources.vision = true;
+                    act.narrow((step.after, step.before));
+                    left -= 1;
+                }
+            }
+            if left < units {
+                told.log_likelihood -= 2.0 * f64::from(left);
+                next.push(told);
+            }
+            for (gtin, probability) in self.seen_products(step) {
+                let mut new = account.clone();
+                let prior = self.unweighed_log_prior() + self.untagged_log_prior();
+                new.log_likelihood += f64::from(units) * libm::log(probability) + prior;
+                for _ in 0..units {
+                    new.acts.push(Act {
+                        direction,
+                        gtin,
+                        epc: None,
+                        along: step.along,
+                        window: (step.after, step.before),
+                        sources: Sources {
+                            vision: true,
+                            ..Sources::default()
+                        },
+                        misplaced: false,
+                        counted_by: vec![step.camera],
+                    });
+                }
+                next.push(new);
+            }
+        }
+    }
+
+    /// What a camera's change can have been: by its own account, else by the planogram.
+    fn seen_products(&self, step: &CountStep) -> Vec<(Gtin, f64)> {
+        if !step.gtins.is_empty() {
+            let known = step
+                .gtins
+                .iter()
+                .filter(|(g, _)| self.store.catalog.contains_key(g));
+            return known.filter(|(_, p)| *p > 0.02).take(4).copied().collect();
+        }
+        let distance =
+            |f: &crate::store::Facing| (f.from - step.along).max(step.along - f.to).max(0.0);
+        let facings = &self.store.shelf(self.shelf).facings;
+        let weigh = |f: &crate::store::Facing| {
+            libm::exp(-0.5 * (distance(f) / 0.08) * (distance(f) / 0.08))
+        };
+        let sum: f64 = facings.iter().map(weigh).sum();
+        if sum < 1e-6 {
+            return Vec::new();
+        }
+        let seen = facings.iter().map(|f| (f.gtin, weigh(f) / sum));
+        seen.filter(|(_, p)| *p > 0.02).collect()
+    }
+
+    /// Log prior of an item that scales under the shelf should have felt and did not.
+    fn unweighed_log_prior(&self) -> f64 {
+        libm::log(if self.covered.scale { 0.01 } else { 0.3 })
+    }
+
+    fn untagged_log_prior(&self) -> f64 {
+        libm::log(if self.covered.rfid { 0.1 } else { 1.0 })
+    }
+
+    fn return_log_prior(&self, tag: &Tag) -> f64 {
+        let returned = tag.direction == Direction::Putback;
+        if returned && !self.possible.held.contains(&tag.gtin) {
+            -2.0
+        } else {
+            0.0
+        }
+    }
+
+    /// What the silence of the other sensors says about an act.
+    fn unsaid(&self, act: &Act) -> f64 {
+        let mut log = 0.0;
+        let tagged = self.store.catalog.get(&act.gtin).and_then(|p| p.tagged) != Some(false);
+        if self.covered.rfid && tagged && !act.sources.rfid {
+            let known = self.presence.knows(self.store, act.gtin);
+            log += libm::log(if known { 0.05 } else { 0.7 });
+        }
+        if self.covered.camera && !act.sources.vision {
+            log += libm::log(0.4);
+        }
+        log
+    }
+
+    fn facing_middle(&self, gtin: Gtin) -> f64 {
+        let shelf = self.store.shelf(self.shelf);
+        let facing = shelf.facings.iter().find(|f| f.gtin == gtin);
+        let length = self.store.gondola_of(self.shelf).front.length();
+        facing.map_or(length / 2.0, |f| (f.from + f.to) / 2.0)
+    }
+}
+
+/// Log density of a step that no known item's moving explains: a bag leaned on the shelf, a load
+/// cell that jumped. Small jumps are the commonest.
+fn no_item_log_likelihood(grams: f64) -> f64 {
+    const SCALE_G: f64 = 12.0;
+    let jump = libm::log(0.02) - libm::log(2.0 * SCALE_G) - grams.abs() / SCALE_G;
+    let anything = libm::log(0.002) - libm::log(2000.0);
+    jump.max(anything)
+}
+
+/// Log prior of several items in one step: one hand moves one item as a rule, several of a kind
+/// now and then, different ones or an exchange seldom.
+fn set_log_prior(chosen: &[&Candidate]) -> f64 {
+    let Some((first, others)) = chosen.split_first() else {
+        return 0.0;
+    };
+    let another = |c: &&Candidate| match (c.gtin == first.gtin, c.direction == first.direction) {
+        (true, true) => libm::log(0.15),
+        (true, false) => libm::log(0.001),
+        (false, true) => libm::log(0.03) + c.log_prior,
+        (false, false) => libm::log(0.01) + c.log_prior,
+    };
+    first.log_prior + others.iter().map(another).sum::<f64>()
+}
+
+fn seen_as(step: &CountStep, gtin: Gtin) -> f64 {
+    if step.gtins.is_empty() {
+        return 0.0;
+    }
+    let named = step.gtins.iter().find(|(g, _)| *g == gtin);
+    libm::log(named.map_or(0.01, |(_, p)| p.max(0.01)))
+}
+
+fn near_in_time(a: (Timestamp, Timestamp), b: (Timestamp, Timestamp)) -> bool {
+    let slack = TimeDelta::from_millis(1200);
+    a.0 <= b.1 + slack && b.0 <= a.1 + slack
+}
+
+/// Places from `from` to `to`, about `step` apart, at least one and at most nine.
+fn spread(from: f64, to: f64, step: f64) -> Vec<f64> {
+    let n = (((to - from) / step).ceil()).clamp(0.0, 8.0);
+    if n < 1.0 {
+        return vec![(from + to) / 2.0];
+    }
+    (0..=n as usize)
+        .map(|i| from + (to - from) * i as f64 / n)
+        .collect()
+}

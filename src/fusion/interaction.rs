@@ -1,0 +1,85 @@
+//! An interaction: evidence of one shelf that lies close together in time.
+
+use serde::{Deserialize, Serialize};
+
+use super::Direction;
+use crate::gs1::{Epc, Gtin};
+use crate::ids::ShelfIx;
+use crate::shelf::{CountStep, WeightStep};
+use crate::units::{TimeDelta, Timestamp};
+
+/// One piece of evidence that something was taken or put back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Piece {
+    Weight(WeightStep),
+    Count(CountStep),
+    Tag {
+        epc: Epc,
+        gtin: Gtin,
+        direction: Direction,
+        window: (Timestamp, Timestamp),
+        log_odds: f64,
+    },
+}
+
+impl Piece {
+    /// When what it tells of happened.
+    pub(super) fn window(&self) -> (Timestamp, Timestamp) {
+        match self {
+            Self::Weight(step) => (step.after, step.before),
+            Self::Count(step) => (step.after, step.before),
+            Self::Tag { window, .. } => *window,
+        }
+    }
+}
+
+/// Evidence of one shelf that waits for more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Interaction {
+    pub(super) shelf: ShelfIx,
+    pub(super) pieces: Vec<Piece>,
+    /// When it is decided.
+    pub(super) ready_at: Timestamp,
+    opened_at: Option<Timestamp>,
+}
+
+/// No interaction waits longer than this, however much keeps coming.
+const LONGEST: TimeDelta = TimeDelta::from_millis(12_000);
+
+impl Interaction {
+    pub(super) fn new(shelf: ShelfIx) -> Self {
+        Self {
+            shelf,
+            pieces: Vec::new(),
+            ready_at: Timestamp::MAX,
+            opened_at: None,
+        }
+    }
+
+    /// Takes a piece at the engine's time `at`; sensors that look at this shelf have told their
+    /// side `wait` after the thing itself.
+    pub(super) fn add(&mut self, at: Timestamp, piece: Piece, wait: TimeDelta) {
+        let opened_at = *self.opened_at.get_or_insert(at);
+        self.pieces.push(piece);
+        let last = self.ended().min(at);
+        self.ready_at = (last + wait).max(at).min(opened_at + LONGEST);
+    }
+
+    /// The earliest that any of it can have happened.
+    pub(super) fn began(&self) -> Timestamp {
+        self.pieces
+            .iter()
+            .map(|p| p.window().0)
+            .min()
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    /// The latest that any of it can have happened.
+    pub(super) fn ended(&self) -> Timestamp {
+        self.pieces
+            .iter()
+            .map(|p| p.window().1)
+            .max()
+            .unwrap_or(Timestamp::MIN)
+    }
+}

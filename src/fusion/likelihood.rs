@@ -1,0 +1,125 @@
+//! How well a set of items explains a step of a shelf's scales: the total load tightly, its
+//! spread over the plates loosely, since footprints and cross-talk are not known.
+
+use crate::shelf::WeightStep;
+use crate::store::{Scale, Store};
+use crate::units::signal::{log_normal, log_sum_exp};
+
+/// One item that came to (positive grams) or left (negative) some place along the shelf; where it
+/// stood is one of `places`, metres along the front.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Load {
+    pub(super) grams: f64,
+    pub(super) places: Vec<f64>,
+}
+
+/// Half of the width over which an item's load spreads, metres: bottles and bags are 6 to 15 cm
+/// wide.
+const HALF_FOOTPRINT_M: f64 = 0.045;
+
+/// What a step says, plate by plate over the whole shelf.
+pub(super) struct Measured<'a> {
+    plates: Vec<(&'a Scale, f64, f64)>,
+    total: f64,
+    total_sigma: f64,
+}
+
+impl<'a> Measured<'a> {
+    pub(super) fn new(store: &'a Store, step: &WeightStep) -> Self {
+        let quiet = step.plates.iter().map(|p| p.sigma).fold(2.0, f64::max);
+        let plate = |ix: &crate::ids::ScaleIx| {
+            let changed = step.plates.iter().find(|p| p.scale == *ix);
+            let (grams, sigma) = changed.map_or((0.0, quiet), |p| (p.grams, p.sigma));
+            (&store.scales[ix.index()], grams, sigma)
+        };
+        let total = step.plates.iter().map(|p| p.grams).sum();
+        let variance: f64 = step.plates.iter().map(|p| p.sigma * p.sigma).sum();
+        Self {
+            plates: store.shelf(step.shelf).scales.iter().map(plate).collect(),
+            total,
+            total_sigma: variance.sqrt(),
+        }
+    }
+
+    pub(super) fn total(&self) -> f64 {
+        self.total
+    }
+
+    /// Standard deviation of the total under an item of `grams`: the scale's own and the
+    /// product's (catalogue weights are nominal; units differ by a percent or two).
+    pub(super) fn total_sigma(&self, items: &[f64]) -> f64 {
+        let units: f64 = items.iter().map(|g| (0.02 * g) * (0.02 * g) + 1.0).sum();
+        (self.total_sigma * self.total_sigma + units).sqrt()
+    }
+
+    /// Log density of the step under these loads, and the best place of each.
+    pub(super) fn weigh(&self, loads: &[Load]) -> (f64, Vec<f64>) {
+        let grams: Vec<f64> = loads.iter().map(|l| l.grams).collect();
+        let sum: f64 = grams.iter().sum();
+        let total = log_normal(self.total, sum, self.total_sigma(&grams));
+        let (shape, places) = self.shape(loads);
+        (total + shape, places)
+    }
+
+    /// Mean over all combinations of places of the plates' densities, relative to a perfect match.
+    fn shape(&self, loads: &[Load]) -> (f64, Vec<f64>) {
+        let mut chosen = vec![0; loads.len()];
+        let mut values = Vec::new();
+        let mut best = (f64::NEG_INFINITY, Vec::new());
+        loop {
+            let places: Vec<f64> = loads
+                .iter()
+                .zip(&chosen)
+                .map(|(l, c)| l.places[*c])
+                .collect();
+            let value = self.shape_at(loads, &places);
+            values.push(value);
+            if value > best.0 {
+                best = (value, places);
+            }
+            if !advance(&mut chosen, loads) {
+                break;
+            }
+        }
+        let mean = log_sum_exp(values.iter().copied()) - libm::log(values.len() as f64);
+        (mean.max(-30.0), best.1)
+    }
+
+    fn shape_at(&self, loads: &[Load], places: &[f64]) -> f64 {
+        if self.plates.len() < 2 {
+            return 0.0;
+        }
+        let moved: f64 = loads.iter().map(|l| l.grams.abs()).sum();
+        let density = |(scale, grams, sigma): &(&Scale, f64, f64)| {
+            let expected: f64 = loads
+                .iter()
+                .zip(places)
+                .map(|(l, x)| l.grams * share(scale, *x))
+                .sum();
+            let slack = 2.0 + 0.05 * moved + 0.10 * expected.abs();
+            let z = (grams - expected) / (sigma * sigma + slack * slack).sqrt();
+            // Heavy tails: one plate that is off says no more than so much.
+            (-0.5 * z * z).max(-6.0)
+        };
+        self.plates.iter().map(density).sum()
+    }
+}
+
+/// The share of an item's load that a plate carries when the item stands at `x`.
+fn share(scale: &Scale, x: f64) -> f64 {
+    let from = scale.from.max(x - HALF_FOOTPRINT_M);
+    let to = scale.to.min(x + HALF_FOOTPRINT_M);
+    ((to - from) / (2.0 * HALF_FOOTPRINT_M)).clamp(0.0, 1.0)
+}
+
+/// Counts through all combinations of places.
+fn advance(chosen: &mut [usize], loads: &[Load]) -> bool {
+    for (c, load) in chosen.iter_mut().zip(loads) {
+        *c += 1;
+        if *c < load.places.len() {
+            return true;
+        }
+        *c = 0;
+    }
+    false
+}

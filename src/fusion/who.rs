@@ -1,0 +1,164 @@
+//! Who was it? Weighs each visit by where its people stood when something happened at a shelf.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ShelfIx, TrackId, VisitId};
+use crate::store::Store;
+use crate::tracking::{Fix, Tracking};
+use crate::units::{TimeDelta, Timestamp};
+
+/// Log weights of the visits that can have done something; `nobody` is always among them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Who {
+    pub visits: Vec<(VisitId, f64)>,
+    pub nobody: f64,
+}
+
+/// Who is in the store, and whose tracks are whose.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Carriers {
+    by_visit: BTreeMap<VisitId, Carrier>,
+    has_floor_cameras: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Carrier {
+    entered_at: Timestamp,
+    left_at: Option<Timestamp>,
+    tracks: BTreeSet<TrackId>,
+}
+
+impl Carriers {
+    pub fn new(store: &Store) -> Self {
+        Self {
+            by_visit: BTreeMap::new(),
+            has_floor_cameras: store.has_floor_cameras(),
+        }
+    }
+
+    pub fn enter(&mut self, visit: VisitId, at: Timestamp) {
+        let carrier = Carrier {
+            entered_at: at,
+            ..Carrier::default()
+        };
+        self.by_visit.insert(visit, carrier);
+    }
+
+    pub fn bind(&mut self, visit: VisitId, track: TrackId) {
+        for carrier in self.by_visit.values_mut() {
+            carrier.tracks.remove(&track);
+        }
+        if let Some(carrier) = self.by_visit.get_mut(&visit) {
+            carrier.tracks.insert(track);
+        }
+    }
+
+    pub fn leave(&mut self, visit: VisitId, at: Timestamp) {
+        if let Some(carrier) = self.by_visit.get_mut(&visit) {
+            carrier.left_at = Some(at);
+        }
+    }
+
+    pub fn forget(&mut self, visit: VisitId) {
+        self.by_visit.remove(&visit);
+    }
+
+    /// The visits inside at some time of a span, with slack for clocks and doors.
+    pub fn present(&self, from: Timestamp, to: Timestamp) -> Vec<VisitId> {
+        let slack = TimeDelta::from_millis(1500);
+        let inside = |c: &Carrier| {
+            c.entered_at <= to + slack && c.left_at.is_none_or(|left| left + slack >= from)
+        };
+        self.by_visit
+            .iter()
+            .filter(|(_, c)| inside(c))
+            .map(|(v, _)| *v)
+            .collect()
+    }
+
+    /// The visits that had left before an instant.
+    pub fn gone_before(&self, at: Timestamp) -> Vec<VisitId> {
+        let gone = |c: &Carrier| c.left_at.is_some_and(|left| left < at);
+        self.by_visit
+            .iter()
+            .filter(|(_, c)| gone(c))
+            .map(|(v, _)| *v)
+            .collect()
+    }
+
+    /// Log weights of who did something `along` metres along a shelf within `window`.
+    pub fn weigh(
+        &self,
+        store: &Store,
+        tracking: &Tracking,
+        shelf: ShelfIx,
+        along: f64,
+        window: (Timestamp, Timestamp),
+    ) -> Who {
+        let t = &store.tunables.fusion;
+        let nobody = libm::log(t.nobody);
+        let place = Place {
+            store,
+            shelf,
+            along,
+        };
+        let mut visits = Vec::new();
+        for visit in self.present(window.0, window.1) {
+            let Some(carrier) = self.by_visit.get(&visit) else {
+                continue;
+            };
+            let weight = if self.has_floor_cameras {
+                let track = |track: &TrackId| place.weigh(tracking, *track, window);
+                let best = carrier
+                    .tracks
+                    .iter()
+                    .map(track)
+                    .fold(f64::NEG_INFINITY, f64::max);
+                // Nobody knows where a visit without a track stands.
+                best.max(libm::log(t.unseen_carrier))
+            } else {
+                0.0
+            };
+            visits.push((visit, weight));
+        }
+        Who { visits, nobody }
+    }
+}
+
+struct Place<'a> {
+    store: &'a Store,
+    shelf: ShelfIx,
+    along: f64,
+}
+
+impl Place<'_> {
+    /// The best log weight over a few instants of the window.
+    fn weigh(&self, tracking: &Tracking, track: TrackId, window: (Timestamp, Timestamp)) -> f64 {
+        const INSTANTS: i64 = 5;
+        let span = (window.1 - window.0).as_micros();
+        let mut best = f64::NEG_INFINITY;
+        for i in 0..INSTANTS {
+            let at = window.0 + TimeDelta::from_micros(span * i / (INSTANTS - 1));
+            if let Some(fix) = tracking.fix_at(track, at) {
+                best = best.max(self.weigh_fix(fix));
+            }
+        }
+        best
+    }
+
+    /// An arm reaches about as far sideways as it is long; beyond the gondola's reach the weight
+    /// falls quickly.
+    fn weigh_fix(&self, fix: Fix) -> f64 {
+        let t = &self.store.tunables.fusion;
+        let gondola = self.store.gondola_of(self.shelf);
+        let (along, off) = gondola.front.along_off(fix.position);
+        let sideways = along - self.along;
+        let too_far = (off - gondola.reach).max(-off).max(0.0);
+        let var = fix.sigma * fix.sigma;
+        let z2 = sideways * sideways / (t.reach_sideways_m * t.reach_sideways_m + var)
+            + too_far * too_far / (t.reach_beyond_m * t.reach_beyond_m + var);
+        -0.5 * z2
+    }
+}

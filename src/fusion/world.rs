@@ -1,0 +1,616 @@
+//! Worlds: joint accounts of who holds what. Each world is one consistent story in which items are
+//! conserved; its weight is what all evidence so far gives it. Visits whose stories hang together
+//! share a *cluster* of worlds; independent ones have clusters of their own, so that doubts do not
+//! multiply.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::hypothesis::{Account, Act};
+use super::who::Who;
+use super::{Action, Direction, Holding, Holdings, Sources};
+use crate::gs1::{Epc, Gtin};
+use crate::ids::{ShelfIx, VisitId};
+use crate::store::Store;
+use crate::units::signal::log_sum_exp;
+
+/// One item in somebody's hands. Units of one act carry one number in all worlds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UnitId(pub u64);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    pub id: UnitId,
+    pub gtin: Gtin,
+    pub epc: Option<Epc>,
+    pub sources: Sources,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct World {
+    log_weight: f64,
+    held: BTreeMap<VisitId, Vec<Unit>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Cluster {
+    visits: BTreeSet<VisitId>,
+    /// Never empty; weights sum to 1; heaviest first.
+    worlds: Vec<World>,
+}
+
+/// A product that stands on a shelf where it does not belong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Misplaced {
+    shelf: ShelfIx,
+    gtin: Gtin,
+    along: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Clusters {
+    clusters: Vec<Cluster>,
+    misplaced: Vec<Misplaced>,
+}
+
+/// Worlds kept in a cluster.
+const WORLDS: usize = 160;
+/// Worlds this much lighter than the heaviest, in nats, are forgotten.
+const FAINT: f64 = 11.0;
+/// Visits this much less likely than the likeliest, in nats, are not drawn in.
+const UNLIKELY: f64 = 6.0;
+/// Misplaced items remembered.
+const MISPLACED_MAX: usize = 500;
+
+/// Log probability that somebody puts back what this world does not give him.
+const NOT_HELD_LOG: f64 = -5.5;
+/// The same product, but another unit of it by its tag.
+const OTHER_UNIT_LOG: f64 = -3.0;
+
+/// What a branching did.
+pub(super) struct Branched {
+    shelf: ShelfIx,
+    /// Posterior of each account with its assignment, heaviest first.
+    told: Vec<(f64, Vec<Option<VisitId>>, usize)>,
+    accounts: Vec<Account>,
+    pub(super) reweighed: Vec<VisitId>,
+}
+
+impl Clusters {
+    /// Products that any of these visits may hold.
+    pub(super) fn held_by(&self, visits: &[VisitId]) -> BTreeSet<Gtin> {
+        let worlds = self.clusters.iter().flat_map(|c| &c.worlds);
+        worlds
+            .flat_map(|w| &w.held)
+            .filter(|(visit, _)| visits.contains(visit))
+            .flat_map(|(_, units)| units.iter().map(|u| u.gtin))
+            .collect()
+    }
+
+    pub(super) fn misplaced_on(&self, shelf: ShelfIx) -> Vec<(Gtin, f64)> {
+        let here = self.misplaced.iter().filter(|m| m.shelf == shelf);
+        here.map(|m| (m.gtin, m.along)).collect()
+    }
+
+    /// Splits every world by what the accounts of an interaction say and by who did it.
+    pub(super) fn branch(
+        &mut self,
+        shelf: ShelfIx,
+        accounts: &[Account],
+        whos: &[Vec<Who>],
+        first: UnitId,
+    ) -> Branched {
+        let involved = involved(accounts, whos);
+        let mut cluster = self.merged(&involved);
+        let mut told: BTreeMap<(usize, Vec<Option<VisitId>>), f64> = BTreeMap::new();
+        let mut next = Vec::new();
+        for world in &cluster.worlds {
+            for (n, (account, who)) in accounts.iter().zip(whos).enumerate() {
+                for (who_log, assigned) in assignments(who) {
+                    let mut branch = world.clone();
+                    branch.log_weight += account.log_likelihood + who_log;
+                    for (i, (act, visit)) in account.acts.iter().zip(&assigned).enumerate() {
+                        branch.play(act, *visit, UnitId(first.0 + i as u64));
+                    }
+                    let weight = told.entry((n, assigned)).or_insert(f64::NEG_INFINITY);
+                    *weight = log_sum_exp([*weight, branch.log_weight]);
+                    next.push(branch);
+                }
+            }
+        }
+        cluster.worlds = next;
+        cluster.settle();
+        let all = log_sum_exp(told.values().copied());
+        let share = |((n, assigned), log): ((usize, Vec<Option<VisitId>>), f64)| {
+            (libm::exp(log - all), assigned, n)
+        };
+        let mut told: Vec<_> = told.into_iter().map(share).collect();
+        told.sort_by(|a, b| {
+            b.0.total_cmp(&a.0)
+                .then_with(|| (a.2, &a.1).cmp(&(b.2, &b.1)))
+        });
+        let reweighed = cluster.visits.iter().copied().collect();
+        self.put_back(cluster);
+        self.note_misplaced(shelf, accounts, &told);
+        Branched {
+            shelf,
+            told,
+            accounts: accounts.to_vec(),
+            reweighed,
+        }
+    }
+
+    /// Weighs the worlds by what each unit's holder says: `weigh` gives the log likelihoods of the
+    /// evidence if `visit` holds the unit and if it does not.
+    pub(super) fn reweigh(
+        &mut self,
+        visit: VisitId,
+        weigh: impl Fn(&Unit) -> (f64, f64),
+    ) -> Vec<VisitId> {
+        let Some(mut cluster) = self.taken_out(visit) else {
+            return Vec::new();
+        };
+        for world in &mut cluster.worlds {
+            let mut log = 0.0;
+            for (holder, units) in &world.held {
+                for unit in units {
+                    let (if_held, if_not) = weigh(unit);
+                    log += if *holder == visit { if_held } else { if_not };
+                }
+            }
+            world.log_weight += log;
+        }
+        cluster.settle();
+        let changed = cluster.visits.iter().copied().collect();
+        self.put_back(cluster);
+        changed
+    }
+
+    /// Weighs down the worlds in which `visit` holds the tag `epc`.
+    pub(super) fn reweigh_one(&mut self, visit: VisitId, epc: Epc, log: f64) -> Vec<VisitId> {
+        let holds = |w: &World| {
+            w.held
+                .get(&visit)
+                .is_some_and(|units| units.iter().any(|u| u.epc == Some(epc)))
+        };
+        let concerned = self
+            .clusters
+            .iter()
+            .any(|c| c.visits.contains(&visit) && c.worlds.len() > 1 && c.worlds.iter().any(holds));
+        if !concerned {
+            return Vec::new();
+        }
+        let Some(mut cluster) = self.taken_out(visit) else {
+            return Vec::new();
+        };
+        for world in &mut cluster.worlds {
+            if holds(world) {
+                world.log_weight += log;
+            }
+        }
+        cluster.settle();
+        let changed = cluster.visits.iter().copied().collect();
+        self.put_back(cluster);
+        changed
+    }
+
+    pub(super) fn holdings(&self, visit: VisitId) -> Holdings {
+        let Some(cluster) = self.clusters.iter().find(|c| c.visits.contains(&visit)) else {
+            return Holdings {
+                confidence: 1.0,
+                ..Holdings::default()
+            };
+        };
+        cluster.holdings(visit)
+    }
+
+    pub(super) fn forget(&mut self, visit: VisitId) {
+        if let Some(mut cluster) = self.taken_out(visit) {
+            cluster.visits.remove(&visit);
+            for world in &mut cluster.worlds {
+                world.held.remove(&visit);
+            }
+            cluster.settle();
+            self.put_back(cluster);
+        }
+    }
+
+    /// The cluster of all worlds in which these visits take part, taken out.
+    fn merged(&mut self, visits: &BTreeSet<VisitId>) -> Cluster {
+        let (ours, others) = std::mem::take(&mut self.clusters)
+            .into_iter()
+            .partition(|c: &Cluster| !c.visits.is_disjoint(visits));
+        self.clusters = others;
+        let mut merged = Cluster {
+            visits: BTreeSet::new(),
+            worlds: vec![World::default()],
+        };
+        for cluster in ours {
+            merged = merged.times(cluster);
+        }
+        merged.visits.extend(visits);
+        merged
+    }
+
+    fn taken_out(&mut self, visit: VisitId) -> Option<Cluster> {
+        let place = self
+            .clusters
+            .iter()
+            .position(|c| c.visits.contains(&visit))?;
+        Some(self.clusters.remove(place))
+    }
+
+    /// Keeps a cluster, each visit about which all its worlds agree as one of its own.
+    fn put_back(&mut self, mut cluster: Cluster) {
+        if cluster.visits.len() > 1 {
+            let agreed: Vec<VisitId> = cluster
+                .visits
+                .iter()
+                .copied()
+                .filter(|v| cluster.agrees_on(*v))
+                .collect();
+            for visit in agreed {
+                cluster.visits.remove(&visit);
+                let mut world = World::default();
+                for old in &mut cluster.worlds {
+                    if let Some(units) = old.held.remove(&visit) {
+                        world.held.insert(visit, units);
+                    }
+                }
+                let visits = BTreeSet::from([visit]);
+                self.clusters.push(Cluster {
+                    visits,
+                    worlds: vec![world],
+                });
+            }
+            cluster.settle();
+        }
+        if !cluster.visits.is_empty() {
+            self.clusters.push(cluster);
+        }
+        self.clusters.sort_by(|a, b| a.visits.cmp(&b.visits));
+    }
+
+    fn note_misplaced(
+        &mut self,
+        shelf: ShelfIx,
+        accounts: &[Account],
+        told: &[(f64, Vec<Option<VisitId>>, usize)],
+    ) {
+        let Some(best) = told.first().and_then(|(_, _, n)| accounts.get(*n)) else {
+            return;
+        };
+        for act in &best.acts {
+            let here = |m: &Misplaced| m.shelf == shelf && m.gtin == act.gtin;
+            match act.direction {
+                Direction::Take => {
+                    if let Some(place) = self.misplaced.iter().position(here) {
+                        self.misplaced.remove(place);
+                    }
+                }
+                Direction::Putback => {
+                    let along = act.along;
+                    self.misplaced.push(Misplaced {
+                        shelf,
+                        gtin: act.gtin,
+                        along,
+                    });
+                    if self.misplaced.len() > MISPLACED_MAX {
+                        self.misplaced.remove(0);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Cluster {
+    fn times(self, other: Self) -> Self {
+        let mut worlds = Vec::with_capacity(self.worlds.len() * other.worlds.len());
+        for a in &self.worlds {
+            for b in &other.worlds {
+                let mut both = a.clone();
+                both.log_weight += b.log_weight;
+                both.held
+                    .extend(b.held.iter().map(|(v, units)| (*v, units.clone())));
+                worlds.push(both);
+            }
+        }
+        let visits = self.visits.union(&other.visits).copied().collect();
+        let mut both = Self { visits, worlds };
+        both.settle();
+        both
+    }
+
+    /// Joins equal worlds, forgets faint ones, and lets the weights sum to 1.
+    fn settle(&mut self) {
+        for world in &mut self.worlds {
+            world.held.retain(|_, units| !units.is_empty());
+            for units in world.held.values_mut() {
+                units.sort_by_key(|u| (u.gtin, u.epc, u.id));
+            }
+        }
+        let key = |w: &World| -> Vec<(VisitId, Gtin, Option<Epc>)> {
+            let units = w
+                .held
+                .iter()
+                .flat_map(|(v, us)| us.iter().map(|u| (*v, u.gtin, u.epc)));
+            units.collect()
+        };
+        let mut joined: BTreeMap<_, World> = BTreeMap::new();
+        for world in std::mem::take(&mut self.worlds) {
+            match joined.entry(key(&world)) {
+                std::collections::btree_map::Entry::Vacant(v) => {
+                    v.insert(world);
+                }
+                std::collections::btree_map::Entry::Occupied(mut o) => {
+                    let sum = log_sum_exp([o.get().log_weight, world.log_weight]);
+                    if world.log_weight > o.get().log_weight {
+                        o.insert(world);
+                    }
+                    o.get_mut().log_weight = sum;
+                }
+            }
+        }
+        self.worlds = joined.into_values().collect();
+        self.worlds
+            .sort_by(|a, b| b.log_weight.total_cmp(&a.log_weight));
+        let heaviest = self.worlds.first().map_or(0.0, |w| w.log_weight);
+        self.worlds.truncate(WORLDS);
+        self.worlds.retain(|w| w.log_weight > heaviest - FAINT);
+        let all = log_sum_exp(self.worlds.iter().map(|w| w.log_weight));
+        for world in &mut self.worlds {
+            world.log_weight -= all;
+        }
+    }
+
+    fn agrees_on(&self, visit: VisitId) -> bool {
+        let mut held = self.worlds.iter().map(|w| w.held.get(&visit));
+        let first = held.next().flatten();
+        held.all(|other| match (first, other) {
+            (Some(a), Some(b)) => {
+                a.len() == b.len()
+                    && a.iter()
+                        .zip(b)
+                        .all(|(a, b)| a.gtin == b.gtin && a.epc == b.epc)
+            }
+            (a, b) => a.is_none() && b.is_none(),
+        })
+    }
+
+    fn holdings(&self, visit: VisitId) -> Holdings {
+        let count = |w: &World, gtin: Gtin| {
+            w.held
+                .get(&visit)
+                .map_or(0, |us| us.iter().filter(|u| u.gtin == gtin).count())
+        };
+        let Some(best) = self.worlds.first() else {
+            return Holdings::default();
+        };
+        let chance = |test: &dyn Fn(&World) -> bool| -> f64 {
+            self.worlds
+                .iter()
+                .filter(|w| test(w))
+                .map(|w| libm::exp(w.log_weight))
+                .sum()
+        };
+        let mut gtins: BTreeSet<Gtin> = BTreeSet::new();
+        for world in &self.worlds {
+            gtins.extend(world.held.get(&visit).into_iter().flatten().map(|u| u.gtin));
+        }
+        let mut out = Holdings::default();
+        for gtin in &gtins {
+            let quantity = count(best, *gtin);
+            let units = best
+                .held
+                .get(&visit)
+                .into_iter()
+                .flatten()
+                .filter(|u| u.gtin == *gtin);
+            if quantity == 0 {
+                let missing = chance(&|w| count(w, *gtin) > 0);
+                out.missing.push((*gtin, missing));
+                continue;
+            }
+            let mut sources = Sources::default();
+            let mut epcs = Vec::new();
+            for unit in units {
+                sources.join(unit.sources);
+                epcs.extend(unit.epc);
+            }
+            out.lines.push(Holding {
+                gtin: *gtin,
+                quantity: quantity as u32,
+                epcs,
+                confidence: chance(&|w| count(w, *gtin) == quantity),
+                sources,
+            });
+        }
+        out.confidence =
+            chance(&|w| gtins.iter().all(|g| count(w, *g) == count(best, *g))).min(1.0);
+        out
+    }
+}
+
+impl World {
+    /// Lets an act happen; its weight falls where this world makes it unlikely.
+    fn play(&mut self, act: &Act, visit: Option<VisitId>, id: UnitId) {
+        match (act.direction, visit) {
+            (Direction::Take, visit) => {
+                if act.epc.is_some() && self.remove_epc(act.epc) {
+                    // The tag was in somebody's hands: a put-back was missed, or it never left.
+                    self.log_weight += OTHER_UNIT_LOG;
+                }
+                if let Some(visit) = visit {
+                    let unit = Unit {
+                        id,
+                        gtin: act.gtin,
+                        epc: act.epc,
+                        sources: act.sources,
+                    };
+                    self.held.entry(visit).or_default().push(unit);
+                }
+            }
+            (Direction::Putback, Some(visit)) => {
+                self.log_weight += self.put_back(visit, act);
+            }
+            (Direction::Putback, None) => {
+                self.log_weight += NOT_HELD_LOG;
+            }
+        }
+    }
+
+    fn put_back(&mut self, visit: VisitId, act: &Act) -> f64 {
+        let units = self.held.entry(visit).or_default();
+        let rank = |u: &Unit| match (act.epc, u.epc) {
+            _ if u.gtin != act.gtin => None,
+            (Some(a), Some(b)) if a == b => Some(0),
+            (None, None) => Some(0),
+            (_, None) | (None, _) => Some(1),
+            _ => Some(2),
+        };
+        let ranked = units
+            .iter()
+            .enumerate()
+            .filter_map(|(i, u)| rank(u).map(|r| (r, i)));
+        match ranked.min() {
+            None => NOT_HELD_LOG,
+            Some((r, i)) => {
+                units.remove(i);
+                match r {
+                    0 => 0.0,
+                    1 => -0.5,
+                    _ => OTHER_UNIT_LOG,
+                }
+            }
+        }
+    }
+
+    fn remove_epc(&mut self, epc: Option<Epc>) -> bool {
+        let mut found = false;
+        for units in self.held.values_mut() {
+            let before = units.len();
+            units.retain(|u| u.epc != epc);
+            found |= units.len() < before;
+        }
+        found
+    }
+}
+
+impl Sources {
+    pub fn join(&mut self, other: Self) {
+        self.rfid |= other.rfid;
+        self.scale |= other.scale;
+        self.vision |= other.vision;
+        self.gate |= other.gate;
+    }
+}
+
+/// The visits that can have had a hand in any of it.
+fn involved(accounts: &[Account], whos: &[Vec<Who>]) -> BTreeSet<VisitId> {
+    let mut out = BTreeSet::new();
+    for (_, who) in accounts.iter().zip(whos) {
+        for who in who {
+            out.extend(likely(who).into_iter().filter_map(|(visit, _)| visit));
+        }
+    }
+    out
+}
+
+/// The options of who did one act, normalised over all, the unlikely left out.
+fn likely(who: &Who) -> Vec<(Option<VisitId>, f64)> {
+    let mut options: Vec<(Option<VisitId>, f64)> =
+        who.visits.iter().map(|(v, log)| (Some(*v), *log)).collect();
+    options.push((None, who.nobody));
+    let all = log_sum_exp(options.iter().map(|(_, log)| *log));
+    for (_, log) in &mut options {
+        *log -= all;
+    }
+    options.retain(|(_, log)| *log > -UNLIKELY);
+    options
+}
+
+/// Ways in which an account's acts can be divided among people, each with its log probability.
+fn assignments(whos: &[Who]) -> Vec<(f64, Vec<Option<VisitId>>)> {
+    const KEEP: usize = 24;
+    /// Acts of one interaction are more often one person's than two people's.
+    const OTHER_HAND_LOG: f64 = -0.7;
+    let mut out: Vec<(f64, Vec<Option<VisitId>>)> = vec![(0.0, Vec::new())];
+    for who in whos {
+        let mut next = Vec::new();
+        for (log, assigned) in &out {
+            for (visit, who_log) in likely(who) {
+                let other = assigned.last().is_some_and(|last| *last != visit);
+                let change = if other { OTHER_HAND_LOG } else { 0.0 };
+                let mut longer = assigned.clone();
+                longer.push(visit);
+                next.push((log + who_log + change, longer));
+            }
+        }
+        next.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        next.truncate(KEEP);
+        out = next;
+    }
+    out
+}
+
+impl Branched {
+    /// The likeliest account as actions, each with its doubt.
+    pub(super) fn actions(&self, store: &Store) -> Vec<Action> {
+        let Some((_, assigned, n)) = self.told.first() else {
+            return Vec::new();
+        };
+        let acts = &self.accounts[*n].acts;
+        let action = |(act, visit): (&Act, &Option<VisitId>)| self.action(store, act, *visit);
+        acts.iter().zip(assigned).map(action).collect()
+    }
+
+    fn action(&self, store: &Store, act: &Act, visit: Option<VisitId>) -> Action {
+        let mut confidence = 0.0;
+        let mut visits: BTreeMap<VisitId, f64> = BTreeMap::new();
+        let mut gtins: BTreeMap<Gtin, f64> = BTreeMap::new();
+        for (share, assigned, n) in &self.told {
+            let told = self.accounts[*n].acts.iter().zip(assigned);
+            let told: Vec<_> = told.filter(|(a, _)| a.direction == act.direction).collect();
+            let same = told
+                .iter()
+                .find(|(a, v)| a.gtin == act.gtin && **v == visit);
+            confidence += same.map_or(0.0, |_| *share);
+            let (a, v) = match same.or(told.iter().find(|(a, _)| a.gtin == act.gtin)) {
+                Some((a, v)) => (*a, **v),
+                None => match told.first() {
+                    Some((a, v)) => (*a, **v),
+                    None => continue,
+                },
+            };
+            *gtins.entry(a.gtin).or_default() += share;
+            if let Some(v) = v.filter(|_| a.gtin == act.gtin) {
+                *visits.entry(v).or_default() += share;
+            }
+        }
+        let home = |s: &crate::store::Shelf| s.facings.iter().any(|f| f.gtin == act.gtin);
+        let strange = act.direction == Direction::Putback && !home(store.shelf(self.shelf));
+        let elsewhere = store.shelves.iter().position(home).filter(|_| strange);
+        Action {
+            direction: act.direction,
+            visit,
+            gtin: act.gtin,
+            epc: act.epc,
+            shelf: self.shelf,
+            at: act.at(),
+            confidence: confidence.min(1.0),
+            sources: act.sources,
+            visits: by_chance(visits),
+            gtins: by_chance(gtins),
+            home_shelf: elsewhere.map(|place| ShelfIx(place as u16)),
+            restock: false,
+        }
+    }
+}
+
+fn by_chance<T: Ord + Copy>(chances: BTreeMap<T, f64>) -> Vec<(T, f64)> {
+    let mut out: Vec<(T, f64)> = chances.into_iter().filter(|(_, p)| *p >= 0.005).collect();
+    out.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    out
+}

@@ -1,6 +1,7 @@
 //! `basketd` runs on the box of a shop without tills.
 
 pub mod app;
+pub mod basket;
 pub mod engine;
 pub mod fusion;
 pub mod gs1;

@@ -1,13 +1,13 @@
 //! The program: the command line and one file for each subcommand.
 
-use std::path::{Path, PathBuf};
+mod replay;
+mod score;
+
+use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
-use crate::engine::{Engine, Input};
 use crate::store::Store;
-use crate::units::Timestamp;
-use crate::wire::message::{Decoded, decode};
 
 #[derive(Debug, Parser)]
 #[command(name = "basketd", version, about)]
@@ -18,12 +18,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints what presence, tracking and shelves find in a recording.
-    Findings {
-        recording: PathBuf,
-        #[arg(long)]
-        store: PathBuf,
-    },
+    /// Runs the engine over a recording.
+    Replay(replay::Args),
+    /// Measures receipts against the truth.
+    Score(score::Args),
 }
 
 pub fn load_store(path: &Path) -> anyhow::Result<Store> {
@@ -36,31 +34,16 @@ pub fn load_store(path: &Path) -> anyhow::Result<Store> {
 
 pub fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Findings { recording, store } => {
-            let store = load_store(&store)?;
-            let mut engine = Engine::new(&store);
-            let mut first = None;
-            crate::recording::read(&recording, |message| {
-                let at = Timestamp::from_nanos(message.log_time);
-                let first = *first.get_or_insert(at);
-                let show = |found: Vec<crate::engine::Finding>, at: Timestamp| {
-                    for finding in found {
-                        #[expect(clippy::print_stdout, reason = "the subcommand's output")]
-                        {
-                            println!("{:.3} {finding:?}", at.secs_since(first));
-                        }
-                    }
-                };
-                while let Some((due, why)) = engine.poll_timeout().filter(|(due, _)| *due <= at) {
-                    show(engine.handle(&store, due, Input::Timeout(why)), due);
-                }
-                let captured_at = Timestamp::from_nanos(message.publish_time);
-                if let Ok(Decoded::Input(input)) =
-                    decode(&store, &message.topic, captured_at, &message.payload)
-                {
-                    show(engine.handle(&store, at, input), at);
-                }
-            })
-        }
+        Command::Replay(args) => replay::run(&args),
+        Command::Score(args) => score::run(&args),
     }
+}
+
+/// Prints a line of a subcommand's own output.
+#[expect(
+    clippy::print_stdout,
+    reason = "what the user asked for goes to standard output"
+)]
+fn print(text: &str) {
+    println!("{text}");
 }

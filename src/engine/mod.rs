@@ -2,14 +2,23 @@
 //! the sensors and reads no clock; what it wants to be woken for it says. Frozen and thawed, it
 //! goes on as if nothing had happened.
 
+pub mod snapshot;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::observation::{Command, Observation, Sensed, SourceReport};
+use crate::basket::Baskets;
+use crate::basket::event::{Alert, Body, Event};
+use crate::fusion::{Decision, Fusion};
+use crate::ids::VisitId;
+use crate::observation::{Command, Observation, Sensed, SourceReport, SourceState};
 use crate::presence::{Presence, TagEvent};
 use crate::shelf::{ShelfEvent, Shelves};
 use crate::store::{Store, View};
 use crate::tracking::{TrackEvent, Tracking};
-use crate::units::Timestamp;
+use crate::units::{TimeDelta, Timestamp};
 
 /// What the engine is given.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +45,15 @@ pub enum Wakeup {
     Basket,
 }
 
-/// What floor 3 found out in one step, in the order in which it was found.
+/// What the engine has to say.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    Event(Event),
+    /// What floor 3 found; for people who look into a recording, not for publishing.
+    Finding(Finding),
+}
+
+/// What floor 3 found out, in the order in which it was found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
     Tag(TagEvent),
@@ -44,70 +61,346 @@ pub enum Finding {
     Shelf(ShelfEvent),
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Engine {
-    pub presence: Presence,
-    pub tracking: Tracking,
-    pub shelves: Shelves,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct State {
+    presence: Presence,
+    tracking: Tracking,
+    shelves: Shelves,
+    fusion: Fusion,
+    baskets: Baskets,
+    /// The time of the last input.
+    now: Option<Timestamp>,
 }
 
+#[derive(Debug, Clone)]
+pub struct Engine {
+    store: Arc<Store>,
+    state: State,
+    outputs: VecDeque<Output>,
+    findings: bool,
+}
+
+/// A jump ahead of the engine's time by more than this is worth an alert: a clock was set, or the
+/// box was away.
+const CLOCK_JUMP: TimeDelta = TimeDelta::from_millis(3_600_000);
+
 impl Engine {
-    pub fn new(store: &Store) -> Self {
+    pub fn new(store: Arc<Store>) -> Self {
+        let state = State {
+            presence: Presence::new(&store),
+            tracking: Tracking::new(&store),
+            shelves: Shelves::new(&store),
+            fusion: Fusion::new(&store),
+            baskets: Baskets::new(&store),
+            now: None,
+        };
         Self {
-            presence: Presence::new(store),
-            tracking: Tracking::new(store),
-            shelves: Shelves::new(store),
+            store,
+            state,
+            outputs: VecDeque::new(),
+            findings: false,
         }
     }
 
-    /// Takes one input at the engine's time `at`, which never decreases.
-    pub fn handle(&mut self, store: &Store, at: Timestamp, input: Input) -> Vec<Finding> {
-        let (mut tags, mut tracks, mut shelves) = (Vec::new(), Vec::new(), Vec::new());
-        match input {
-            Input::Observation(Observation {
-                captured_at,
-                sensed,
-            }) => match sensed {
-                Sensed::TagRead(read) => {
-                    self.presence
-                        .on_read(store, at, captured_at, &read, &mut tags);
-                }
-                Sensed::Detections(seen) => match store.cameras[seen.camera.index()].view {
-                    View::Floor { .. } => {
-                        self.tracking
-                            .on_detections(store, at, captured_at, &seen, &mut tracks);
-                    }
-                    View::Shelf { .. } => {
-                        self.shelves
-                            .on_detections(store, at, captured_at, &seen, &mut shelves);
-                    }
-                },
-                Sensed::Weight { scale, grams } => {
-                    self.shelves
-                        .on_weight(store, at, captured_at, scale, grams, &mut shelves);
-                }
-                Sensed::Gate { .. } | Sensed::Door { .. } => {}
-            },
-            Input::Timeout(Wakeup::Presence) => self.presence.on_timeout(store, at, &mut tags),
-            Input::Timeout(Wakeup::Tracking) => self.tracking.on_timeout(store, at, &mut tracks),
-            Input::Timeout(Wakeup::Shelf) => self.shelves.on_timeout(store, at, &mut shelves),
-            Input::Timeout(_) | Input::Command(_) | Input::Source(_) => {}
+    /// Lets findings of floor 3 come out beside the events.
+    pub fn show_findings(&mut self) {
+        self.findings = true;
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub fn tracking(&self) -> &Tracking {
+        &self.state.tracking
+    }
+
+    /// The visit that a track belongs to, where it is known.
+    pub fn visit_of(&self, track: crate::ids::TrackId) -> Option<VisitId> {
+        self.state.baskets.visits.of_track(track)
+    }
+
+    /// Takes one input at the engine's time. Time never runs back: an earlier `at` counts as now.
+    pub fn handle(&mut self, at: Timestamp, input: Input) {
+        let at = self.state.now.map_or(at, |now| at.max(now));
+        if self.state.now.is_some_and(|now| at - now > CLOCK_JUMP) {
+            self.alert(at, "clock-jumped", "warning", "engine");
         }
-        let tags = tags.into_iter().map(Finding::Tag);
-        let tracks = tracks.into_iter().map(Finding::Track);
-        let shelves = shelves.into_iter().map(Finding::Shelf);
-        tags.chain(tracks).chain(shelves).collect()
+        self.state.now = Some(at);
+        match input {
+            Input::Observation(observation) => self.on_observation(at, observation),
+            Input::Command(command) => self.on_command(at, command),
+            Input::Source(report) => self.on_source(at, report),
+            Input::Timeout(why) => self.on_timeout(at, why),
+        }
+    }
+
+    /// The next thing that the engine has to say; drain to `None` after each input.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
     }
 
     /// When the engine wants to be woken next, and for what.
     pub fn poll_timeout(&self) -> Option<(Timestamp, Wakeup)> {
-        [
-            self.presence.deadline().map(|at| (at, Wakeup::Presence)),
-            self.tracking.deadline().map(|at| (at, Wakeup::Tracking)),
-            self.shelves.deadline().map(|at| (at, Wakeup::Shelf)),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let s = &self.state;
+        let deadlines = [
+            (s.presence.deadline(), Wakeup::Presence),
+            (s.tracking.deadline(), Wakeup::Tracking),
+            (s.shelves.deadline(), Wakeup::Shelf),
+            (s.fusion.deadline(), Wakeup::Fusion),
+            (s.baskets.deadline(), Wakeup::Basket),
+        ];
+        deadlines
+            .into_iter()
+            .filter_map(|(at, why)| at.map(|at| (at, why)))
+            .min()
+    }
+
+    fn on_observation(
+        &mut self,
+        at: Timestamp,
+        Observation {
+            captured_at,
+            sensed,
+        }: Observation,
+    ) {
+        let store = Arc::clone(&self.store);
+        match sensed {
+            Sensed::TagRead(read) => {
+                let mut found = Vec::new();
+                self.state
+                    .presence
+                    .on_read(&store, at, captured_at, &read, &mut found);
+                self.on_tags(at, found);
+            }
+            Sensed::Detections(seen) => match store.cameras[seen.camera.index()].view {
+                View::Floor { .. } => {
+                    let mut found = Vec::new();
+                    self.state
+                        .tracking
+                        .on_detections(&store, at, captured_at, &seen, &mut found);
+                    self.on_tracks(at, found);
+                }
+                View::Shelf { .. } => {
+                    let mut found = Vec::new();
+                    self.state
+                        .shelves
+                        .on_detections(&store, at, captured_at, &seen, &mut found);
+                    self.on_shelves(at, found);
+                }
+            },
+            Sensed::Weight { scale, grams } => {
+                let mut found = Vec::new();
+                self.state
+                    .shelves
+                    .on_weight(&store, at, captured_at, scale, grams, &mut found);
+                self.on_shelves(at, found);
+            }
+            Sensed::Gate { gate, event } => {
+                let mut changes = Vec::new();
+                let State {
+                    baskets, tracking, ..
+                } = &mut self.state;
+                baskets
+                    .visits
+                    .on_gate(&store, at, gate, &event, tracking, &mut changes);
+                self.on_visits(at, &changes);
+            }
+            Sensed::Door { .. } => {}
+        }
+    }
+
+    fn on_tags(&mut self, at: Timestamp, found: Vec<TagEvent>) {
+        let mut decisions = Vec::new();
+        for event in found {
+            self.note(|| Finding::Tag(event));
+            self.state
+                .fusion
+                .on_tag(&self.store, at, event, &mut decisions);
+        }
+        self.on_decisions(at, decisions);
+    }
+
+    fn on_tracks(&mut self, at: Timestamp, found: Vec<TrackEvent>) {
+        for event in found {
+            self.note(|| Finding::Track(event));
+            let mut changes = Vec::new();
+            self.state
+                .baskets
+                .visits
+                .on_track(&self.store, at, event, &mut changes);
+            self.on_visits(at, &changes);
+        }
+    }
+
+    fn on_shelves(&mut self, at: Timestamp, found: Vec<ShelfEvent>) {
+        for event in found {
+            self.note(|| Finding::Shelf(event.clone()));
+            self.state.fusion.on_shelf(&self.store, at, event);
+        }
+    }
+
+    fn on_visits(&mut self, at: Timestamp, changes: &[crate::basket::visits::VisitChange]) {
+        let mut events = Vec::new();
+        let State {
+            baskets, fusion, ..
+        } = &mut self.state;
+        for change in changes {
+            crate::basket::apply(at, change, baskets, fusion, &mut events);
+        }
+        self.say(events);
+    }
+
+    fn on_decisions(&mut self, at: Timestamp, decisions: Vec<Decision>) {
+        let mut events = Vec::new();
+        let State {
+            baskets, fusion, ..
+        } = &mut self.state;
+        for decision in decisions {
+            match decision {
+                Decision::Action(action) if action.restock => {}
+                Decision::Action(action) => {
+                    baskets.on_action(&self.store, at, &action, &mut events);
+                }
+                Decision::Reweighed(visits) => {
+                    baskets.adjust(&self.store, at, &visits, fusion, &mut events);
+                }
+            }
+        }
+        self.say(events);
+    }
+
+    fn on_command(&mut self, at: Timestamp, command: Command) {
+        match command {
+            Command::RestockBegin { shelf, .. } => self.state.fusion.on_restock(shelf, at, true),
+            Command::RestockEnd { shelf, .. } => self.state.fusion.on_restock(shelf, at, false),
+            Command::PriceSet { gtin, price } => self.state.baskets.set_price(gtin, price),
+            Command::VisitClose { visit } => {
+                let mut changes = Vec::new();
+                self.state
+                    .baskets
+                    .visits
+                    .close_by_command(at, visit, &mut changes);
+                self.on_visits(at, &changes);
+            }
+        }
+    }
+
+    fn on_source(&mut self, at: Timestamp, report: SourceReport) {
+        if let SourceReport::State { source, state, .. } = report {
+            match state {
+                SourceState::Offline => self.alert(at, "source-offline", "error", &source),
+                SourceState::Degraded => self.alert(at, "source-degraded", "warning", &source),
+                SourceState::Online => self.cleared(at, "source-offline", "error", &source),
+            }
+        }
+    }
+
+    fn on_timeout(&mut self, at: Timestamp, why: Wakeup) {
+        let store = Arc::clone(&self.store);
+        match why {
+            Wakeup::Presence => {
+                let mut found = Vec::new();
+                self.state.presence.on_timeout(&store, at, &mut found);
+                self.on_tags(at, found);
+            }
+            Wakeup::Tracking => {
+                let mut found = Vec::new();
+                self.state.tracking.on_timeout(&store, at, &mut found);
+                self.on_tracks(at, found);
+            }
+            Wakeup::Shelf => {
+                let mut found = Vec::new();
+                self.state.shelves.on_timeout(&store, at, &mut found);
+                self.on_shelves(at, found);
+            }
+            Wakeup::Fusion => {
+                let mut decisions = Vec::new();
+                let State {
+                    fusion,
+                    tracking,
+                    presence,
+                    ..
+                } = &mut self.state;
+                fusion.on_timeout(&store, at, tracking, presence, &mut decisions);
+                self.on_decisions(at, decisions);
+            }
+            Wakeup::Basket => self.on_basket_timeout(at),
+        }
+    }
+
+    fn on_basket_timeout(&mut self, at: Timestamp) {
+        let store = Arc::clone(&self.store);
+        let mut changes = Vec::new();
+        self.state
+            .baskets
+            .visits
+            .on_timeout(&store, at, &mut changes);
+        self.on_visits(at, &changes);
+        for (visit, left_at) in self.state.baskets.due(at) {
+            self.close(at, visit, left_at);
+        }
+        for visit in self.state.baskets.expired(at) {
+            self.state.fusion.forget(visit, at);
+            self.state.baskets.forget(visit);
+        }
+    }
+
+    fn close(&mut self, at: Timestamp, visit: VisitId, left_at: Timestamp) {
+        let store = Arc::clone(&self.store);
+        let mut decisions = Vec::new();
+        let State {
+            fusion,
+            tracking,
+            presence,
+            baskets,
+            ..
+        } = &mut self.state;
+        fusion.settle(&store, left_at, tracking, presence, &mut decisions);
+        let gate = baskets.visits.visit(visit).and_then(|v| v.exit_gate);
+        fusion.on_left(&store, visit, gate, left_at, &mut decisions);
+        self.on_decisions(at, decisions);
+        let mut events = Vec::new();
+        let State {
+            fusion, baskets, ..
+        } = &mut self.state;
+        baskets.close(&store, at, visit, fusion, &mut events);
+        self.say(events);
+    }
+
+    fn alert(&mut self, at: Timestamp, kind: &str, severity: &str, about: &str) {
+        let alert = alert(kind, severity, about);
+        let event = self
+            .state
+            .baskets
+            .number(at, None, Body::AlertRaised(alert));
+        self.say(vec![event]);
+    }
+
+    fn cleared(&mut self, at: Timestamp, kind: &str, severity: &str, about: &str) {
+        let alert = alert(kind, severity, about);
+        let event = self
+            .state
+            .baskets
+            .number(at, None, Body::AlertCleared(alert));
+        self.say(vec![event]);
+    }
+
+    fn say(&mut self, events: Vec<Event>) {
+        self.outputs.extend(events.into_iter().map(Output::Event));
+    }
+
+    fn note(&mut self, finding: impl FnOnce() -> Finding) {
+        if self.findings {
+            self.outputs.push_back(Output::Finding(finding()));
+        }
+    }
+}
+
+fn alert(kind: &str, severity: &str, about: &str) -> Alert {
+    Alert {
+        kind: kind.to_owned(),
+        severity: severity.to_owned(),
+        about: about.to_owned(),
     }
 }

@@ -1,4 +1,5 @@
 //! Pure codecs: recording messages and events. Bytes have one shape, told here; refusals name
 //! what was found and what is allowed.
 
+pub mod event;
 pub mod message;

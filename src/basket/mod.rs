@@ -1,0 +1,305 @@
+//! Baskets: visits with their lines and receipts. Takes fusion's decisions and the visits' coming
+//! and going, keeps each visit's events in sequence, closes a basket when its visit has left and
+//! all evidence of that time is in, and adjusts it when later evidence says otherwise. Pure.
+
+pub mod event;
+pub mod receipt;
+pub mod visits;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::fusion::Action;
+use crate::fusion::Direction;
+use crate::fusion::Fusion;
+use crate::gs1::Gtin;
+use crate::ids::VisitId;
+use crate::store::Store;
+use crate::units::{TimeDelta, Timestamp};
+
+use self::event::{
+    BasketAdjusted, BasketClosed, Body, Event, Evidence, Item, Receipt, VisitOpened,
+};
+use self::visits::{Visit, VisitChange, Visits};
+
+/// All baskets that can still change, and the two orders of events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baskets {
+    pub visits: Visits,
+    open: BTreeMap<VisitId, Basket>,
+    prices: BTreeMap<Gtin, u64>,
+    next_n: u64,
+    /// How long after a visit's leaving all sensors have told of it.
+    settle_delay: TimeDelta,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Basket {
+    sequence: u64,
+    /// When the visit has left: when to close, and after closing, when to forget.
+    due: Option<Timestamp>,
+    closed: Option<Receipt>,
+    doubtful_actions: u32,
+    forced: bool,
+}
+
+/// How long after closing a basket late evidence still adjusts it.
+const ADJUSTABLE: TimeDelta = TimeDelta::from_millis(60_000);
+
+impl Baskets {
+    pub fn new(store: &Store) -> Self {
+        Self {
+            visits: Visits::new(store),
+            open: BTreeMap::new(),
+            prices: BTreeMap::new(),
+            next_n: 0,
+            settle_delay: receipt::settle_delay(store),
+        }
+    }
+
+    pub fn set_price(&mut self, gtin: Gtin, price: u64) {
+        self.prices.insert(gtin, price);
+    }
+
+    fn price(&self, store: &Store, gtin: Gtin) -> u64 {
+        let listed = store.catalog.get(&gtin).map_or(0, |p| p.price);
+        self.prices.get(&gtin).copied().unwrap_or(listed)
+    }
+
+    /// Gives an event its places in the orders.
+    pub fn number(&mut self, at: Timestamp, visit: Option<VisitId>, body: Body) -> Event {
+        self.next_n += 1;
+        let sequence = visit.and_then(|v| self.open.get_mut(&v)).map(|basket| {
+            basket.sequence += 1;
+            basket.sequence
+        });
+        Event {
+            n: self.next_n,
+            sequence,
+            at,
+            body,
+        }
+    }
+
+    pub fn on_opened(&mut self, at: Timestamp, id: VisitId, out: &mut Vec<Event>) {
+        self.open.insert(id, Basket::default());
+        let Some(visit) = self.visits.visit(id) else {
+            return;
+        };
+        let body = Body::VisitOpened(VisitOpened {
+            visit: id,
+            gate: visit.gate,
+            token: visit.token.clone(),
+            member: visit.member.clone(),
+            party: visit.party,
+        });
+        out.push(self.number(at, Some(id), body));
+    }
+
+    pub fn on_left(&mut self, id: VisitId) {
+        let left_at = self.visits.visit(id).and_then(|v| v.left_at);
+        if let (Some(basket), Some(left_at)) = (self.open.get_mut(&id), left_at) {
+            basket.due = Some(left_at + self.settle_delay);
+        }
+    }
+
+    pub fn on_action(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        action: &Action,
+        out: &mut Vec<Event>,
+    ) {
+        if let Some(basket) = action.visit.and_then(|v| self.open.get_mut(&v)) {
+            basket.doubtful_actions += u32::from(action.confidence < 0.8);
+        }
+        let several = |n: usize| n > 1;
+        let body = Body::Item(Item {
+            taken: action.direction == Direction::Take,
+            visit: action.visit,
+            gtin: action.gtin,
+            quantity: 1,
+            shelf: action.shelf,
+            acted_at: action.at,
+            confidence: action.confidence,
+            evidence: evidence(action),
+            epcs: action.epc.into_iter().collect(),
+            unit_price: self.price(store, action.gtin),
+            candidate_visits: if several(action.visits.len()) {
+                action.visits.clone()
+            } else {
+                Vec::new()
+            },
+            candidate_gtins: if several(action.gtins.len()) {
+                action.gtins.clone()
+            } else {
+                Vec::new()
+            },
+            home_shelf: action.home_shelf,
+        });
+        // A closed basket's events are over; what comes later adjusts it.
+        let visit = action
+            .visit
+            .filter(|v| self.open.get(v).is_some_and(|b| b.closed.is_none()));
+        if action.visit.is_none() || visit.is_some() {
+            out.push(self.number(at, visit, body));
+        }
+        if let (Some(home_shelf), Direction::Putback) = (action.home_shelf, action.direction) {
+            let epcs = action.epc.into_iter().collect();
+            let body = Body::StockMisplaced {
+                shelf: action.shelf,
+                gtin: action.gtin,
+                home_shelf,
+                epcs,
+            };
+            out.push(self.number(at, None, body));
+        }
+    }
+
+    /// When to call [`Baskets::due`] next.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let due = self.open.values().filter_map(|b| b.due).min();
+        [due, self.visits.deadline()].into_iter().flatten().min()
+    }
+
+    /// The visits whose baskets are to be closed by now, with when they left.
+    pub fn due(&self, at: Timestamp) -> Vec<(VisitId, Timestamp)> {
+        let due = self
+            .open
+            .iter()
+            .filter(|(_, b)| b.closed.is_none() && b.due.is_some_and(|d| d <= at));
+        due.filter_map(|(id, _)| Some((*id, self.visits.visit(*id)?.left_at?)))
+            .collect()
+    }
+
+    pub fn close(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        id: VisitId,
+        fusion: &Fusion,
+        out: &mut Vec<Event>,
+    ) {
+        let Some(visit) = self.visits.visit(id).cloned() else {
+            return;
+        };
+        let Some(left_at) = visit.left_at else { return };
+        let receipt = self.receipt(store, &visit, fusion);
+        if !visit.staff {
+            let body = Body::BasketClosed(BasketClosed {
+                visit: id,
+                token: visit.token.clone(),
+                member: visit.member.clone(),
+                entered_at: visit.entered_at,
+                left_at,
+                exit_gate: visit.exit_gate,
+                receipt: receipt.clone(),
+            });
+            out.push(self.number(at, Some(id), body));
+        }
+        if let Some(basket) = self.open.get_mut(&id) {
+            basket.closed = Some(receipt);
+            basket.due = Some(at + ADJUSTABLE);
+        }
+    }
+
+    /// Late evidence: closed baskets whose lines are no longer what was published.
+    pub fn adjust(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        visits: &[VisitId],
+        fusion: &Fusion,
+        out: &mut Vec<Event>,
+    ) {
+        for id in visits {
+            let Some(visit) = self.visits.visit(*id).cloned() else {
+                continue;
+            };
+            let Some(published) = self.open.get(id).and_then(|b| b.closed.clone()) else {
+                continue;
+            };
+            let receipt = self.receipt(store, &visit, fusion);
+            if visit.staff || same_lines(&receipt, &published) {
+                continue;
+            }
+            let reason = "late-evidence".to_owned();
+            let body = Body::BasketAdjusted(BasketAdjusted {
+                visit: *id,
+                receipt: receipt.clone(),
+                reason,
+            });
+            out.push(self.number(at, Some(*id), body));
+            if let Some(basket) = self.open.get_mut(id) {
+                basket.closed = Some(receipt);
+            }
+        }
+    }
+
+    /// The visits that can no longer change.
+    pub fn expired(&self, at: Timestamp) -> Vec<VisitId> {
+        let over = self
+            .open
+            .iter()
+            .filter(|(_, b)| b.closed.is_some() && b.due.is_some_and(|d| d <= at));
+        over.map(|(id, _)| *id).collect()
+    }
+
+    pub fn forget(&mut self, id: VisitId) {
+        self.open.remove(&id);
+        self.visits.forget(id);
+    }
+
+    fn receipt(&self, store: &Store, visit: &Visit, fusion: &Fusion) -> Receipt {
+        let price = |gtin| self.price(store, gtin);
+        receipt::compose(store, visit, &fusion.holdings(visit.id), &price)
+    }
+}
+
+/// Applies a change of who is in the store to baskets and fusion.
+pub fn apply(
+    at: Timestamp,
+    change: &VisitChange,
+    baskets: &mut Baskets,
+    fusion: &mut Fusion,
+    out: &mut Vec<Event>,
+) {
+    match change {
+        VisitChange::Opened(id) => {
+            if let Some(visit) = baskets.visits.visit(*id) {
+                fusion.carriers_mut().enter(*id, visit.entered_at);
+            }
+            baskets.on_opened(at, *id, out);
+        }
+        VisitChange::Bound(id, track) => fusion.carriers_mut().bind(*id, *track),
+        VisitChange::Left(id) => {
+            if let Some(left_at) = baskets.visits.visit(*id).and_then(|v| v.left_at) {
+                fusion.carriers_mut().leave(*id, left_at);
+            }
+            baskets.on_left(*id);
+        }
+    }
+}
+
+fn same_lines(a: &Receipt, b: &Receipt) -> bool {
+    a.lines.len() == b.lines.len()
+        && a.lines
+            .iter()
+            .zip(&b.lines)
+            .all(|(a, b)| a.gtin == b.gtin && a.quantity == b.quantity)
+}
+
+fn evidence(action: &Action) -> Vec<Evidence> {
+    let s = action.sources;
+    let all = [
+        (s.rfid, Evidence::Rfid),
+        (s.scale, Evidence::Scale),
+        (s.vision, Evidence::Vision),
+        (s.gate, Evidence::Gate),
+    ];
+    all.into_iter()
+        .filter(|(is, _)| *is)
+        .map(|(_, e)| e)
+        .collect()
+}

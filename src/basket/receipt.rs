@@ -1,0 +1,80 @@
+//! Receipts: what is held as lines with prices, and whether a person must look.
+
+use super::event::{Line, Receipt};
+use super::visits::Visit;
+use crate::fusion::Holdings;
+use crate::gs1::Gtin;
+use crate::store::{ReadPoint, Store, View};
+use crate::units::TimeDelta;
+
+/// The receipt of what a visit holds. It is settled only where the expected cost of its being
+/// wrong is below that of a person's look.
+pub(super) fn compose(
+    store: &Store,
+    _visit: &Visit,
+    holdings: &Holdings,
+    price: &dyn Fn(Gtin) -> u64,
+) -> Receipt {
+    let t = &store.tunables.basket;
+    let line = |h: &crate::fusion::Holding| Line {
+        gtin: h.gtin,
+        name: store
+            .catalog
+            .get(&h.gtin)
+            .map_or_else(String::new, |p| p.name.clone()),
+        quantity: h.quantity,
+        unit_price: price(h.gtin),
+        epcs: h.epcs.clone(),
+        confidence: h.confidence,
+    };
+    let lines: Vec<Line> = holdings.lines.iter().map(line).collect();
+    let worth = |l: &Line| l.unit_price.saturating_mul(u64::from(l.quantity));
+    let total = lines.iter().map(worth).fold(0, u64::saturating_add);
+    let review = (1.0 - holdings.confidence) * t.wrong_receipt_cost > t.review_cost;
+    let mut reasons = Vec::new();
+    if review {
+        let doubtful = lines.iter().filter(|l| l.confidence < 0.95);
+        reasons.extend(doubtful.map(|l| format!("quantity-in-doubt {}", l.gtin)));
+        let missing = holdings.missing.iter().filter(|(_, p)| *p > 0.05);
+        reasons.extend(missing.map(|(gtin, _)| format!("possibly-missing {gtin}")));
+        if reasons.is_empty() {
+            reasons.push("basket-in-doubt".to_owned());
+        }
+    }
+    Receipt {
+        lines,
+        total,
+        review,
+        reasons,
+    }
+}
+
+/// How long after a visit's leaving the slowest of the store's sensors has told what it knows:
+/// the gate's antennas hear a passing tag for seconds, a shelf's tag is missed after two rounds.
+pub(super) fn settle_delay(store: &Store) -> TimeDelta {
+    let t = &store.tunables.fusion;
+    let shelf_tags = store
+        .antennas
+        .iter()
+        .any(|a| matches!(a.read_point, ReadPoint::Shelf(_) | ReadPoint::Gondola(_)));
+    let gate_tags = store
+        .antennas
+        .iter()
+        .any(|a| matches!(a.read_point, ReadPoint::Gate(_)));
+    let cameras = store
+        .cameras
+        .iter()
+        .any(|c| matches!(c.view, View::Shelf { .. }));
+    let waits = [
+        (!store.scales.is_empty(), t.wait_scale_s),
+        (cameras, t.wait_camera_s),
+        (shelf_tags, t.wait_rfid_s),
+        (gate_tags, 3.5),
+    ];
+    let slowest = waits
+        .iter()
+        .filter(|(is, _)| *is)
+        .map(|(_, s)| *s)
+        .fold(0.5, f64::max);
+    TimeDelta::from_secs(slowest)
+}

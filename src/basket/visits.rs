@@ -1,0 +1,401 @@
+//! Visits: who is in the store. A gate admits a token, a track begins in the gate's zone, and the
+//! two become one visit; a party's visit has several tracks; a track that nobody admitted becomes
+//! an anonymous visit. Without floor cameras the gates alone tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GateIx, TrackId, VisitId, ZoneIx};
+use crate::observation::{Admission, GateEvent};
+use crate::store::Store;
+use crate::tracking::{TrackEvent, Tracking};
+use crate::units::{Point, TimeDelta, Timestamp};
+
+/// What changed about who is in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum VisitChange {
+    Opened(VisitId),
+    /// The track is one of this visit's people.
+    Bound(VisitId, TrackId),
+    /// The last of its people passed out of the store.
+    Left(VisitId),
+}
+
+/// One shopper or group, from entry to exit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Visit {
+    pub id: VisitId,
+    pub gate: Option<GateIx>,
+    pub token: Option<String>,
+    pub member: Option<String>,
+    pub party: u32,
+    pub staff: bool,
+    pub entered_at: Timestamp,
+    pub left_at: Option<Timestamp>,
+    pub exit_gate: Option<GateIx>,
+    /// People inside.
+    tracks: BTreeSet<TrackId>,
+    /// People of the party who have left.
+    left: u32,
+    /// People whom the cameras lost inside.
+    lost: u32,
+}
+
+impl Visit {
+    pub fn anonymous(&self) -> bool {
+        self.token.is_none()
+    }
+
+    /// How many admitted people have no track yet.
+    fn untracked(&self) -> u32 {
+        let known = self.tracks.len() as u32 + self.left + self.lost;
+        self.party.saturating_sub(known)
+    }
+}
+
+/// A person whom no gate has admitted so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Unadmitted {
+    track: TrackId,
+    began_at: Timestamp,
+    position: Point,
+    decide_at: Timestamp,
+}
+
+/// All visits that are not forgotten.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Visits {
+    visits: BTreeMap<VisitId, Visit>,
+    by_track: BTreeMap<TrackId, VisitId>,
+    unadmitted: Vec<Unadmitted>,
+    /// Tracks given up inside whose visit waits to be found again.
+    next: u64,
+    tracked: bool,
+}
+
+/// How long before or after the gate's word a person may be seen to come in.
+const ADMISSION_WINDOW: TimeDelta = TimeDelta::from_millis(12_000);
+/// How long a person may be inside before he counts as nobody's guest.
+const ADMISSION_GRACE: TimeDelta = TimeDelta::from_millis(6_000);
+/// How near the gate's zone a person is who is just coming in, metres.
+const NEAR_GATE_M: f64 = 1.2;
+
+impl Visits {
+    pub fn new(store: &Store) -> Self {
+        Self {
+            visits: BTreeMap::new(),
+            by_track: BTreeMap::new(),
+            unadmitted: Vec::new(),
+            next: 0,
+            tracked: store.has_floor_cameras(),
+        }
+    }
+
+    pub fn visit(&self, id: VisitId) -> Option<&Visit> {
+        self.visits.get(&id)
+    }
+
+    pub fn of_track(&self, track: TrackId) -> Option<VisitId> {
+        self.by_track.get(&track).copied()
+    }
+
+    pub fn forget(&mut self, id: VisitId) {
+        self.visits.remove(&id);
+        self.by_track.retain(|_, visit| *visit != id);
+    }
+
+    pub fn on_gate(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        gate: GateIx,
+        event: &GateEvent,
+        tracking: &Tracking,
+        out: &mut Vec<VisitChange>,
+    ) {
+        match event {
+            GateEvent::Admitted(admission) => {
+                self.on_admitted(store, at, gate, admission, tracking, out);
+            }
+            GateEvent::Presented { token } => self.on_presented(at, gate, token, out),
+            GateEvent::Door { .. } => {}
+        }
+    }
+
+    fn on_admitted(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        gate: GateIx,
+        admission: &Admission,
+        tracking: &Tracking,
+        out: &mut Vec<VisitChange>,
+    ) {
+        let id = self.open(Some(gate), at, Some(admission));
+        out.push(VisitChange::Opened(id));
+        let zone = &store.zones[store.gates[gate.index()].zone.index()].polygon;
+        for _ in 0..admission.party {
+            let distance = |u: &Unadmitted| {
+                let now = tracking
+                    .fix_at(u.track, at)
+                    .map_or(u.position, |fix| fix.position);
+                zone.distance(u.position).min(zone.distance(now))
+            };
+            let near = self
+                .unadmitted
+                .iter()
+                .enumerate()
+                .map(|(i, u)| (distance(u), u.track, i));
+            let nearest = near
+                .filter(|(d, _, i)| {
+                    *d < NEAR_GATE_M && at - self.unadmitted[*i].began_at < ADMISSION_WINDOW
+                })
+                .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            if let Some((_, track, i)) = nearest {
+                self.unadmitted.remove(i);
+                self.bind(id, track, out);
+            }
+        }
+    }
+
+    /// A token shown on the way out ends a visit that no camera follows.
+    fn on_presented(
+        &mut self,
+        at: Timestamp,
+        gate: GateIx,
+        token: &str,
+        out: &mut Vec<VisitChange>,
+    ) {
+        let open = |v: &&mut Visit| v.token.as_deref() == Some(token) && v.left_at.is_none();
+        if let Some(visit) = self.visits.values_mut().find(open) {
+            visit.exit_gate = Some(gate);
+            if visit.tracks.is_empty() {
+                visit.left_at = Some(at);
+                out.push(VisitChange::Left(visit.id));
+            }
+        }
+    }
+
+    /// An operator says that a visit is over.
+    pub fn close_by_command(&mut self, at: Timestamp, id: VisitId, out: &mut Vec<VisitChange>) {
+        if let Some(visit) = self.visits.get_mut(&id).filter(|v| v.left_at.is_none()) {
+            visit.left_at = Some(at);
+            out.push(VisitChange::Left(id));
+        }
+    }
+
+    fn open(
+        &mut self,
+        gate: Option<GateIx>,
+        at: Timestamp,
+        admission: Option<&Admission>,
+    ) -> VisitId {
+        self.next += 1;
+        let id = VisitId(self.next);
+        let visit = Visit {
+            id,
+            gate,
+            token: admission.map(|a| a.token.clone()),
+            member: admission.and_then(|a| a.member.clone()),
+            party: admission.map_or(1, |a| a.party),
+            staff: admission.is_some_and(|a| a.staff),
+            entered_at: at,
+            left_at: None,
+            exit_gate: None,
+            tracks: BTreeSet::new(),
+            left: 0,
+            lost: 0,
+        };
+        self.visits.insert(id, visit);
+        id
+    }
+
+    fn bind(&mut self, id: VisitId, track: TrackId, out: &mut Vec<VisitChange>) {
+        if let Some(visit) = self.visits.get_mut(&id) {
+            visit.tracks.insert(track);
+            self.by_track.insert(track, id);
+            out.push(VisitChange::Bound(id, track));
+        }
+    }
+
+    pub fn on_track(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        event: TrackEvent,
+        out: &mut Vec<VisitChange>,
+    ) {
+        match event {
+            TrackEvent::Began {
+                track,
+                at: began_at,
+                position,
+            } => {
+                self.on_began(store, at, track, began_at, position, out);
+            }
+            TrackEvent::Left {
+                track,
+                at: left_at,
+                zone,
+            } => {
+                self.on_track_left(store, track, left_at, zone, out);
+            }
+            TrackEvent::Lost { track, .. } => self.on_lost(track),
+            TrackEvent::Merged { track, into, .. } => self.on_merged(track, into, out),
+        }
+    }
+
+    fn on_began(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        track: TrackId,
+        began_at: Timestamp,
+        position: Point,
+        out: &mut Vec<VisitChange>,
+    ) {
+        let awaited = |v: &&Visit| {
+            v.left_at.is_none() && v.untracked() > 0 && began_at - v.entered_at < ADMISSION_WINDOW
+        };
+        let near = |v: &&Visit| {
+            let zone = v
+                .gate
+                .map(|g| &store.zones[store.gates[g.index()].zone.index()]);
+            zone.is_none_or(|z| z.polygon.distance(position) < NEAR_GATE_M)
+        };
+        let admitted = self
+            .visits
+            .values()
+            .filter(awaited)
+            .find(near)
+            .map(|v| v.id);
+        // Who appears away from the doors is somebody whom the cameras lost.
+        let inside = !near_entry(store, position);
+        let lost = |v: &&Visit| v.left_at.is_none() && v.lost > 0;
+        let found = self
+            .visits
+            .values()
+            .filter(lost)
+            .map(|v| v.id)
+            .next()
+            .filter(|_| inside);
+        if let Some(id) = admitted {
+            self.bind(id, track, out);
+        } else if let Some(id) = found {
+            if let Some(visit) = self.visits.get_mut(&id) {
+                visit.lost -= 1;
+            }
+            self.bind(id, track, out);
+        } else {
+            let decide_at = at + ADMISSION_GRACE;
+            self.unadmitted.push(Unadmitted {
+                track,
+                began_at,
+                position,
+                decide_at,
+            });
+        }
+    }
+
+    fn on_track_left(
+        &mut self,
+        store: &Store,
+        track: TrackId,
+        left_at: Timestamp,
+        zone: ZoneIx,
+        out: &mut Vec<VisitChange>,
+    ) {
+        let gate = store
+            .gates
+            .iter()
+            .position(|g| g.zone == zone)
+            .map(|g| GateIx(g as u16));
+        if let Some(place) = self.unadmitted.iter().position(|u| u.track == track) {
+            // Somebody looked in and turned round at the door: no visit.
+            self.unadmitted.remove(place);
+            return;
+        }
+        let Some(id) = self.by_track.remove(&track) else {
+            return;
+        };
+        let Some(visit) = self.visits.get_mut(&id) else {
+            return;
+        };
+        visit.tracks.remove(&track);
+        visit.left += 1;
+        visit.exit_gate = gate.or(visit.exit_gate);
+        if visit.tracks.is_empty() && visit.left_at.is_none() {
+            visit.left_at = Some(left_at);
+            out.push(VisitChange::Left(id));
+        }
+    }
+
+    fn on_lost(&mut self, track: TrackId) {
+        self.unadmitted.retain(|u| u.track != track);
+        if let Some(visit) = self
+            .by_track
+            .remove(&track)
+            .and_then(|id| self.visits.get_mut(&id))
+        {
+            visit.tracks.remove(&track);
+            visit.lost += 1;
+        }
+    }
+
+    fn on_merged(&mut self, track: TrackId, into: TrackId, out: &mut Vec<VisitChange>) {
+        let unadmitted = self.unadmitted.iter().position(|u| u.track == into);
+        let (ours, theirs) = (self.by_track.remove(&track), self.of_track(into));
+        self.unadmitted.retain(|u| u.track != track);
+        match (ours, theirs) {
+            (Some(ours), None) => {
+                if let Some(place) = unadmitted {
+                    self.unadmitted.remove(place);
+                }
+                if let Some(visit) = self.visits.get_mut(&ours) {
+                    visit.tracks.remove(&track);
+                }
+                self.bind(ours, into, out);
+            }
+            (Some(ours), Some(_)) => {
+                if let Some(visit) = self.visits.get_mut(&ours) {
+                    visit.tracks.remove(&track);
+                    visit.lost += u32::from(visit.tracks.is_empty());
+                }
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// When to call [`Visits::on_timeout`] next.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.unadmitted.iter().map(|u| u.decide_at).min()
+    }
+
+    /// People whom no gate has admitted for long are visits without a token.
+    pub fn on_timeout(&mut self, store: &Store, at: Timestamp, out: &mut Vec<VisitChange>) {
+        let (due, later) = self.unadmitted.iter().partition(|u| u.decide_at <= at);
+        self.unadmitted = later;
+        let due: Vec<Unadmitted> = due;
+        for person in due {
+            let gate = store.gates.iter().position(|g| {
+                store.zones[g.zone.index()]
+                    .polygon
+                    .distance(person.position)
+                    < NEAR_GATE_M
+            });
+            let id = self.open(gate.map(|g| GateIx(g as u16)), person.began_at, None);
+            out.push(VisitChange::Opened(id));
+            self.bind(id, person.track, out);
+        }
+        debug_assert!(self.tracked || self.unadmitted.is_empty());
+    }
+}
+
+fn near_entry(store: &Store, position: Point) -> bool {
+    let entries = store.zones.iter().filter(|z| z.entry || z.exit);
+    entries
+        .map(|z| z.polygon.distance(position))
+        .fold(f64::INFINITY, f64::min)
+        < NEAR_GATE_M
+}

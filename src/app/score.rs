@@ -71,7 +71,7 @@ const ANONYMOUS_WINDOW: TimeDelta = TimeDelta::from_millis(45_000);
 
 /// The figures; shares are of 1, times in seconds, `None` where there is nothing to share.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Score {
+pub(super) struct Score {
     /// Visits in the truth.
     pub visits: u32,
     /// Visits with a receipt and no truth, and the other way round.

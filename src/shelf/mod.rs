@@ -1,8 +1,13 @@
 //! Shelves: steps on scales with their place along the shelf, and products counted by facing
 //! region in the pictures of shelf cameras, hands that hide them considered. Pure.
 
+mod scale;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use self::scale::{Pending, Plate};
 use crate::gs1::Gtin;
 use crate::ids::{CameraIx, ScaleIx, ShelfIx};
 use crate::observation::Detections;
@@ -63,22 +68,49 @@ pub struct CountStep {
 
 /// The state of all shelves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Shelves {}
+pub struct Shelves {
+    plates: Vec<Plate>,
+    pending: BTreeMap<ShelfIx, Pending>,
+}
 
 impl Shelves {
-    pub fn new(_store: &Store) -> Self {
-        Self {}
+    pub fn new(store: &Store) -> Self {
+        Self {
+            plates: vec![Plate::default(); store.scales.len()],
+            pending: BTreeMap::new(),
+        }
     }
 
     pub fn on_weight(
         &mut self,
-        _store: &Store,
-        _at: Timestamp,
-        _captured_at: Timestamp,
-        _scale: ScaleIx,
-        _grams: f64,
-        _out: &mut Vec<ShelfEvent>,
+        store: &Store,
+        at: Timestamp,
+        captured_at: Timestamp,
+        scale: ScaleIx,
+        grams: f64,
+        out: &mut Vec<ShelfEvent>,
     ) {
+        let step = self.plates[scale.index()].on_sample(captured_at, grams);
+        let Some((grams, sigma, after, before)) = step else {
+            return;
+        };
+        let shelf = store.scales[scale.index()].shelf;
+        let step = PlateStep {
+            scale,
+            grams,
+            sigma,
+        };
+        if let Some(pending) = self.pending.get_mut(&shelf) {
+            if pending.overlaps(after, before) {
+                pending.join(at, step, after, before);
+                return;
+            }
+            if let Some(done) = self.pending.remove(&shelf) {
+                out.extend(done.finish(shelf, store));
+            }
+        }
+        self.pending
+            .insert(shelf, Pending::new(at, step, after, before));
     }
 
     /// Takes all detections of a shelf camera's frame.
@@ -94,8 +126,20 @@ impl Shelves {
 
     /// When to call [`Shelves::on_timeout`] next.
     pub fn deadline(&self) -> Option<Timestamp> {
-        None
+        self.pending.values().map(Pending::due).min()
     }
 
-    pub fn on_timeout(&mut self, _store: &Store, _at: Timestamp, _out: &mut Vec<ShelfEvent>) {}
+    pub fn on_timeout(&mut self, store: &Store, at: Timestamp, out: &mut Vec<ShelfEvent>) {
+        let due: Vec<ShelfIx> = self
+            .pending
+            .iter()
+            .filter(|(_, p)| p.due() <= at)
+            .map(|(s, _)| *s)
+            .collect();
+        for shelf in due {
+            if let Some(done) = self.pending.remove(&shelf) {
+                out.extend(done.finish(shelf, store));
+            }
+        }
+    }
 }

@@ -287,7 +287,7 @@ impl Visits {
                 visit.lost -= 1;
             }
             self.bind(id, track, out);
-        } else {
+        } else if !near_staff_door(store, position) {
             let decide_at = at + ADMISSION_GRACE;
             self.unadmitted.push(Unadmitted {
                 track,
@@ -390,6 +390,15 @@ impl Visits {
         }
         debug_assert!(self.tracked || self.unadmitted.is_empty());
     }
+}
+
+/// Who comes out of a staff door is no shopper.
+fn near_staff_door(store: &Store, position: Point) -> bool {
+    let staff = store.zones.iter().filter(|z| z.staff);
+    staff
+        .map(|z| z.polygon.distance(position))
+        .fold(f64::INFINITY, f64::min)
+        < NEAR_GATE_M
 }
 
 fn near_entry(store: &Store, position: Point) -> bool {

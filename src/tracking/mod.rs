@@ -1,12 +1,24 @@
 //! People on the floor plan: detections of all floor cameras through their homographies into one
 //! set of tracks with continuous identity, through occlusion and across cameras. Pure.
+//!
+//! A person comes in and goes out through zones only: somebody who appears inside is somebody
+//! who was lost, and somebody who disappears inside is still there.
+
+mod assign;
+mod person;
+mod place;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{TrackId, ZoneIx};
-use crate::observation::Detections;
-use crate::store::Store;
-use crate::units::{Point, Timestamp};
+use crate::ids::{CameraIx, TrackId, ZoneIx};
+use crate::observation::{Class, Detections};
+use crate::store::{Store, View};
+use crate::units::{Point, TimeDelta, Timestamp};
+
+use self::person::{Person, Sight};
+use self::place::Floor;
 
 /// What became known about a person on the floor.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -48,39 +60,316 @@ pub struct Fix {
 
 /// All tracks: those alive, and the recent past of each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tracking {}
+pub struct Tracking {
+    floor: Floor,
+    people: BTreeMap<TrackId, Person>,
+    /// Detections that may become people.
+    tentative: Vec<Person>,
+    /// When one camera last saw two people at once: proof that they are two.
+    apart: BTreeMap<(TrackId, TrackId), Timestamp>,
+    /// Tracks that ended within the last minutes, for questions about their past.
+    ended: BTreeMap<TrackId, Person>,
+    next: u64,
+    /// How much later than captured frames arrive, seconds, at most of late.
+    lag: TimeDelta,
+    deadline: Option<Timestamp>,
+}
+
+/// Cameras place one person up to this far apart: feet hidden, boxes cut, metres.
+const BESIDE_M: f64 = 1.8;
+/// People nearer than this for seconds, never seen as two by one camera, are one, metres.
+const TOGETHER_M: f64 = 1.2;
+/// A detection weaker than this starts nobody.
+const STRONG: f64 = 0.5;
+const WEAK: f64 = 0.2;
 
 impl Tracking {
-    pub fn new(_store: &Store) -> Self {
-        Self {}
+    pub fn new(store: &Store) -> Self {
+        Self {
+            floor: Floor::new(store),
+            people: BTreeMap::new(),
+            tentative: Vec::new(),
+            apart: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            next: 0,
+            lag: TimeDelta::ZERO,
+            deadline: None,
+        }
     }
 
     /// Takes the person detections of a floor camera; others are ignored.
     pub fn on_detections(
         &mut self,
-        _store: &Store,
-        _at: Timestamp,
-        _captured_at: Timestamp,
-        _seen: &Detections,
-        _out: &mut Vec<TrackEvent>,
+        store: &Store,
+        at: Timestamp,
+        captured_at: Timestamp,
+        seen: &Detections,
+        out: &mut Vec<TrackEvent>,
     ) {
+        let camera = &store.cameras[seen.camera.index()];
+        let View::Floor { floor_from_image } = &camera.view else {
+            return;
+        };
+        self.lag = (at - captured_at)
+            .max(TimeDelta::ZERO)
+            .min(TimeDelta::from_millis(2000));
+        let persons = seen
+            .detections
+            .iter()
+            .filter(|d| d.class == Class::Person && d.score >= WEAK);
+        let sights: Vec<Sight> = persons
+            .filter_map(|d| Sight::new(floor_from_image, camera.height, captured_at, d))
+            .filter(|s| self.floor.may_be_inside(s.position, s.sigma))
+            .collect();
+        let sights = without_doubles(sights);
+        self.update(seen.camera, captured_at, &sights);
+        self.confirm(captured_at, out);
+        self.merge(captured_at, out);
+        self.end(captured_at, out);
+        self.deadline = (!self.people.is_empty() || !self.tentative.is_empty())
+            .then(|| at + TimeDelta::from_millis(1000));
+    }
+
+    fn update(&mut self, camera: CameraIx, at: Timestamp, sights: &[Sight]) {
+        let ids: Vec<TrackId> = self.people.keys().copied().collect();
+        let people: Vec<&Person> = self.people.values().collect();
+        let by_people = assign::best(&people, sights, at);
+        let mut left: Vec<(usize, Option<TrackId>)> = Vec::new();
+        for (s, place) in by_people.iter().enumerate() {
+            match place.and_then(|p| ids.get(p)) {
+                Some(id) => {
+                    if let Some(person) = self.people.get_mut(id) {
+                        person.see(camera, at, &sights[s]);
+                        person.been_inside |= self.floor.is_beyond_doors(person.position());
+                    }
+                }
+                None => left.push((s, None)),
+            }
+        }
+        self.note_apart(camera, at);
+        let others: Vec<Sight> = left.iter().map(|(s, _)| sights[*s].clone()).collect();
+        let tentative: Vec<&Person> = self.tentative.iter().collect();
+        let by_tentative = assign::best(&tentative, &others, at);
+        let updated: Vec<TrackId> = self
+            .people
+            .iter()
+            .filter(|(_, p)| p.seen_by_at(camera, at))
+            .map(|(id, _)| *id)
+            .collect();
+        for (sight, place) in others.iter().zip(by_tentative) {
+            match place {
+                Some(p) => {
+                    let near = self.nearest(self.tentative[p].position(), at);
+                    let apart = near.is_some_and(|(id, _)| updated.contains(&id));
+                    self.tentative[p].see(camera, at, sight);
+                    self.tentative[p].apart += u32::from(apart);
+                }
+                None if sight.score >= STRONG && !sight.cut && self.tentative.len() < 64 => {
+                    self.tentative.push(Person::new(camera, at, sight));
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// The nearest person who is being seen, and how far away.
+    fn nearest(&self, position: Point, at: Timestamp) -> Option<(TrackId, f64)> {
+        let seen = self
+            .people
+            .iter()
+            .filter(|(_, p)| at - p.last_seen() < TimeDelta::from_millis(600));
+        let near = seen.map(|(id, p)| (*id, p.position().distance(position)));
+        near.min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
+    }
+
+    /// Tentative people who are certain become people: new ones at a door, lost ones elsewhere.
+    fn confirm(&mut self, at: Timestamp, out: &mut Vec<TrackEvent>) {
+        let silence = TimeDelta::from_millis(900);
+        self.tentative.retain(|p| at - p.last_seen() < silence);
+        let mut i = 0;
+        while i < self.tentative.len() {
+            let person = &self.tentative[i];
+            let near = self.nearest(person.position(), at);
+            let beside = near.is_some_and(|(_, d)| d < BESIDE_M);
+            let inside = self.floor.is_inside(person.position());
+            let certain = person.hits() >= 5
+                && person.age() >= TimeDelta::from_millis(400)
+                && (!beside || person.apart >= 5)
+                && inside;
+            if !certain {
+                i += 1;
+                continue;
+            }
+            let lost = self.lost_match(person, at);
+            let moved = person.position().distance(person.first_position()) > 0.35;
+            let at_door =
+                self.floor.near_entry(person.first_position()) && (moved || person.hits() >= 25);
+            let staff = self.floor.near_staff_door(person.first_position()) && moved;
+            let certain_inside = person.hits() >= 15
+                && person.cameras() >= 2
+                && person.age() >= TimeDelta::from_millis(2000);
+            if let Some(id) = lost {
+                let person = self.tentative.remove(i);
+                if let Some(old) = self.people.get_mut(&id) {
+                    old.resume(person);
+                }
+            } else if at_door || staff || certain_inside {
+                let person = self.tentative.remove(i);
+                self.next += 1;
+                let track = TrackId(self.next);
+                out.push(TrackEvent::Began {
+                    track,
+                    at: person.first_seen(),
+                    position: person.first_position(),
+                });
+                self.people.insert(track, person);
+            } else {
+                i += 1;
+            }
+        }
+    }
+
+    /// People who were never proved to be two and stay together are one.
+    fn merge(&mut self, at: Timestamp, out: &mut Vec<TrackEvent>) {
+        let seen: Vec<TrackId> = self
+            .people
+            .iter()
+            .filter(|(_, p)| at - p.last_seen() < TimeDelta::from_millis(500))
+            .map(|(id, _)| *id)
+            .collect();
+        for (i, a) in seen.iter().enumerate() {
+            for b in seen.iter().skip(i + 1) {
+                let (Some(older), Some(younger)) = (self.people.get(a), self.people.get(b)) else {
+                    continue;
+                };
+                let close = older.position().distance(younger.position()) < TOGETHER_M;
+                let since = self.apart.entry((*a, *b)).or_insert(at);
+                if !close {
+                    *since = at;
+                } else if at - *since > TimeDelta::from_millis(2500) {
+                    self.people.remove(b);
+                    out.push(TrackEvent::Merged {
+                        track: *b,
+                        into: *a,
+                        at,
+                    });
+                }
+            }
+        }
+        let people = &self.people;
+        self.apart
+            .retain(|(a, b), _| people.contains_key(a) && people.contains_key(b));
+    }
+
+    fn note_apart(&mut self, camera: CameraIx, at: Timestamp) {
+        let seen: Vec<TrackId> = self
+            .people
+            .iter()
+            .filter(|(_, p)| p.seen_by_at(camera, at))
+            .map(|(id, _)| *id)
+            .collect();
+        for (i, a) in seen.iter().enumerate() {
+            for b in seen.iter().skip(i + 1) {
+                self.apart.insert((*a, *b), at);
+            }
+        }
+    }
+
+    /// The person who was lost and can be this one.
+    fn lost_match(&self, found: &Person, at: Timestamp) -> Option<TrackId> {
+        let cost = |p: &Person| {
+            let gap = found.first_seen().secs_since(p.last_seen());
+            if gap < 0.15 && at - p.last_seen() < TimeDelta::from_millis(600) {
+                return None;
+            }
+            let reach = 0.7 + 1.8 * gap.max(0.0);
+            let distance = p
+                .position_at(found.first_seen())
+                .distance(found.first_position());
+            let straight = p.position().distance(found.first_position());
+            let likeness = p.likeness(found).map_or(0.0, |cos| 2.0 * (0.6 - cos));
+            let cost = distance.min(straight) / reach + likeness;
+            (distance.min(straight) < reach && likeness < 1.0).then_some(cost)
+        };
+        let at_door = self.floor.near_entry(found.first_position());
+        let lost = self
+            .people
+            .iter()
+            .filter_map(|(id, p)| Some((cost(p)?, *id)));
+        // Somebody at a door is as a rule somebody new.
+        let near = lost.filter(|(c, _)| !at_door || *c < 0.5);
+        near.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
+            .map(|(_, id)| id)
+    }
+
+    fn end(&mut self, at: Timestamp, out: &mut Vec<TrackEvent>) {
+        let (people, floor) = (&self.people, &self.floor);
+        let mut over = Vec::new();
+        for (id, person) in people {
+            let unseen = at.secs_since(person.last_seen());
+            if let Some((left_at, zone)) = floor.left(person, unseen) {
+                over.push((
+                    *id,
+                    TrackEvent::Left {
+                        track: *id,
+                        at: left_at,
+                        zone,
+                    },
+                ));
+            } else if unseen > 90.0 {
+                let event = TrackEvent::Lost {
+                    track: *id,
+                    at: person.last_seen(),
+                    position: person.position(),
+                };
+                over.push((*id, event));
+            }
+        }
+        for (id, event) in over {
+            out.push(event);
+            if let Some(person) = self.people.remove(&id) {
+                self.ended.insert(id, person);
+            }
+        }
+        self.ended
+            .retain(|_, p| at - p.last_seen() < TimeDelta::from_millis(180_000));
     }
 
     /// When to call [`Tracking::on_timeout`] next.
     pub fn deadline(&self) -> Option<Timestamp> {
-        None
+        self.deadline
     }
 
-    pub fn on_timeout(&mut self, _store: &Store, _at: Timestamp, _out: &mut Vec<TrackEvent>) {}
+    pub fn on_timeout(&mut self, _store: &Store, at: Timestamp, out: &mut Vec<TrackEvent>) {
+        let captured_at = at - self.lag;
+        self.confirm(captured_at, out);
+        self.end(captured_at, out);
+        self.deadline = (!self.people.is_empty()).then(|| at + TimeDelta::from_millis(1000));
+    }
 
     /// Where a track was at an instant of the last two minutes, interpolated between its fixes;
     /// `None` before its first fix or when it is unknown. Merged tracks answer as one.
-    pub fn fix_at(&self, _track: TrackId, _at: Timestamp) -> Option<Fix> {
-        None
+    pub fn fix_at(&self, track: TrackId, at: Timestamp) -> Option<Fix> {
+        self.people
+            .get(&track)
+            .or_else(|| self.ended.get(&track))?
+            .fix_at(at)
     }
 
     /// All tracks with a fix within the last two minutes and not merged away, in order of id.
     pub fn tracks(&self) -> Vec<TrackId> {
-        Vec::new()
+        self.people.keys().copied().collect()
     }
+}
+
+/// Sights of one frame, boxes that lie over a stronger one left out: detectors double.
+fn without_doubles(mut sights: Vec<Sight>) -> Vec<Sight> {
+    sights.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut kept: Vec<Sight> = Vec::new();
+    for sight in sights {
+        if !kept.iter().any(|k| k.bbox.iou(sight.bbox) > 0.6) {
+            kept.push(sight);
+        }
+    }
+    kept
 }

@@ -1,0 +1,153 @@
+//! Where people can be: the store's floor, its doors, and who has gone out through one.
+
+use serde::{Deserialize, Serialize};
+
+use super::person::Person;
+use crate::ids::ZoneIx;
+use crate::store::Store;
+use crate::units::{Point, Polygon, TimeDelta, Timestamp};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Floor {
+    /// Convex hull of zones and of where shoppers stand before gondolas.
+    hull: Polygon,
+    entries: Vec<Polygon>,
+    exits: Vec<(ZoneIx, Polygon)>,
+    staff: Vec<Polygon>,
+}
+
+/// How far outside of the hull a person in the store may seem to be, metres.
+const MARGIN_M: f64 = 0.25;
+/// How near a door's zone counts as in it, metres.
+const DOOR_M: f64 = 0.9;
+
+impl Floor {
+    pub(super) fn new(store: &Store) -> Self {
+        let mut points: Vec<Point> = store
+            .zones
+            .iter()
+            .flat_map(|z| z.polygon.0.iter().copied())
+            .collect();
+        for g in &store.gondolas {
+            let along = g.front.to - g.front.from;
+            let unit = along * (1.0 / along.norm().max(1e-9));
+            let out = Point::new(unit.y, -unit.x) * g.reach.min(0.6);
+            points.extend([
+                g.front.from,
+                g.front.to,
+                g.front.from + out,
+                g.front.to + out,
+            ]);
+        }
+        let zones = |is: fn(&crate::store::Zone) -> bool| {
+            let numbered = store.zones.iter().enumerate();
+            let chosen = numbered.filter(move |(_, z)| is(z));
+            chosen
+                .map(|(i, z)| (ZoneIx(i as u16), z.polygon.clone()))
+                .collect::<Vec<_>>()
+        };
+        let mut exits = zones(|z| z.exit);
+        if exits.is_empty() {
+            exits = zones(|z| z.entry);
+        }
+        let entries = zones(|z| z.entry).into_iter().map(|(_, p)| p).collect();
+        let staff = zones(|z| z.staff).into_iter().map(|(_, p)| p).collect();
+        Self {
+            hull: convex_hull(points),
+            entries,
+            exits,
+            staff,
+        }
+    }
+
+    pub(super) fn may_be_inside(&self, position: Point, sigma: Point) -> bool {
+        self.hull.0.len() < 3 || self.hull.distance(position) < MARGIN_M + sigma.norm().min(0.5)
+    }
+
+    pub(super) fn is_inside(&self, position: Point) -> bool {
+        self.hull.0.len() < 3 || self.hull.distance(position) < 0.10
+    }
+
+    pub(super) fn near_entry(&self, position: Point) -> bool {
+        self.entries.iter().any(|p| p.distance(position) < DOOR_M)
+    }
+
+    /// Staff come out of doors of their own.
+    pub(super) fn near_staff_door(&self, position: Point) -> bool {
+        self.staff.iter().any(|p| p.distance(position) < DOOR_M)
+    }
+
+    /// Whether a place is in the shop itself: on the floor and in no door.
+    pub(super) fn is_beyond_doors(&self, position: Point) -> bool {
+        self.hull.contains(position) && !self.exits.iter().any(|(_, p)| p.contains(position))
+    }
+
+    /// When and through which zone a person went out, if he did; `unseen` seconds ago he was
+    /// last seen.
+    pub(super) fn left(&self, person: &Person, unseen: f64) -> Option<(Timestamp, ZoneIx)> {
+        if !person.been_inside && unseen < 3.0 {
+            return None;
+        }
+        let (position, velocity) = (person.position(), person.velocity());
+        let nearest = |p: Point| {
+            let zones = self
+                .exits
+                .iter()
+                .map(|(z, polygon)| (polygon.distance(p), *z));
+            zones.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
+        };
+        let (distance, zone) = nearest(position)?;
+        let (soon, _) = nearest(position + velocity * 0.6)?;
+        let outside = self.hull.distance(position);
+        let further = self.hull.distance(position + velocity * 0.3);
+        let walking_out = outside > 0.05 && further > outside + 0.05;
+        let gone = (walking_out && distance < 0.4)
+            || (unseen > 0.6 && outside > 0.0 && distance < 0.5)
+            || (unseen > 1.0 && distance < 0.05)
+            || (unseen > 1.5 && distance.min(soon) < 0.5);
+        if !gone {
+            return None;
+        }
+        if let Some(at) = person.since(|p| self.hull.distance(p) > 0.0) {
+            return Some((at, zone));
+        }
+        // He was out when he had covered what was left of the zone, within a second.
+        let rest = (self.depth(position) / velocity.norm().max(0.5)).min(1.0);
+        Some((person.last_seen() + TimeDelta::from_secs(rest), zone))
+    }
+
+    /// How far inside the hull a point lies, metres.
+    fn depth(&self, p: Point) -> f64 {
+        if !self.hull.contains(p) {
+            return 0.0;
+        }
+        let edges = self.hull.edges();
+        let distance = |(from, to)| crate::units::Segment { from, to }.distance(p);
+        edges.map(distance).fold(f64::INFINITY, f64::min)
+    }
+}
+
+/// The convex hull, counter-clockwise (Andrew's monotone chain).
+fn convex_hull(mut points: Vec<Point>) -> Polygon {
+    points.sort_by(|a, b| a.x.total_cmp(&b.x).then(a.y.total_cmp(&b.y)));
+    points.dedup();
+    if points.len() < 3 {
+        return Polygon(points);
+    }
+    let half = |points: &mut dyn Iterator<Item = Point>| {
+        let mut chain: Vec<Point> = Vec::new();
+        for p in points {
+            while let [.., a, b] = chain[..]
+                && (b - a).cross(p - a) <= 0.0
+            {
+                chain.pop();
+            }
+            chain.push(p);
+        }
+        chain.pop();
+        chain
+    };
+    let mut hull = half(&mut points.iter().copied());
+    hull.extend(half(&mut points.iter().rev().copied()));
+    Polygon(hull)
+}

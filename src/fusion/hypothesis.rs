@@ -475,7 +475,7 @@ impl Search<'_> {
         let mut log = 0.0;
         let tagged = self.store.catalog.get(&act.gtin).and_then(|p| p.tagged) != Some(false);
         if self.covered.rfid && tagged && !act.sources.rfid {
-            let known = self.presence.knows(self.store, act.gtin);
+            let known = self.presence.knows(act.gtin);
             log += libm::log(if known { 0.05 } else { 0.7 });
         }
         if self.covered.camera && !act.sources.vision {

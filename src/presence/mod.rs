@@ -1,13 +1,20 @@
 //! Tags: where each one is, when it left, when it came back, and where it was heard on its way.
-//! A detector for each tag learns the tag's own report cadence at its home read point. Pure.
+//! A detector for each tag learns the tag's own report cadence at its home read point and how
+//! often it misses a turn; silence of the whole antenna is no evidence. Pure.
+
+mod tag;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::gs1::Epc;
+use crate::gs1::{Epc, Gtin};
 use crate::ids::AntennaIx;
 use crate::observation::TagRead;
 use crate::store::{ReadPoint, Store};
-use crate::units::Timestamp;
+use crate::units::{TimeDelta, Timestamp};
+
+use self::tag::{Standing, Tag};
 
 /// What became known about a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -42,35 +49,200 @@ pub enum TagEvent {
     },
 }
 
+/// What is known of an antenna's own rhythm.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Rhythm {
+    last_read: Option<Timestamp>,
+    /// Recent pauses: high where a reader visits its ports in turn.
+    pauses: f64,
+    /// Tags at home here.
+    homes: u32,
+}
+
 /// The state of all tags.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Presence {}
+pub struct Presence {
+    tags: BTreeMap<Epc, Tag>,
+    rhythms: Vec<Rhythm>,
+    /// When to look at a tag next; a tag has one entry at most.
+    due: BTreeSet<(Timestamp, Epc)>,
+    /// How much later than heard reads arrive, at most of late.
+    lag: TimeDelta,
+    known: BTreeSet<Gtin>,
+    /// Tags not taken in because too many are known.
+    refused: u64,
+}
+
+/// Pauses of an antenna between these lengths show that its reader visits ports in turn.
+const PAUSE: TimeDelta = TimeDelta::from_millis(450);
+/// More tags than this are not followed; the longest unheard make room.
+const TAGS_MAX: usize = 100_000;
 
 impl Presence {
-    pub fn new(_store: &Store) -> Self {
-        Self {}
+    pub fn new(store: &Store) -> Self {
+        Self {
+            tags: BTreeMap::new(),
+            rhythms: vec![Rhythm::default(); store.antennas.len()],
+            due: BTreeSet::new(),
+            lag: TimeDelta::ZERO,
+            known: BTreeSet::new(),
+            refused: 0,
+        }
     }
 
     /// `captured_at` is when the reader says that it heard the tag, `at` the engine's time.
     pub fn on_read(
         &mut self,
-        _store: &Store,
-        _at: Timestamp,
-        _captured_at: Timestamp,
-        _read: &TagRead,
-        _out: &mut Vec<TagEvent>,
+        store: &Store,
+        at: Timestamp,
+        captured_at: Timestamp,
+        read: &TagRead,
+        out: &mut Vec<TagEvent>,
     ) {
+        // A reader's clock that runs ahead or far behind is not believed.
+        let captured_at = captured_at.min(at).max(at - TimeDelta::from_millis(2000));
+        self.lag = self.lag.max(at - captured_at);
+        let cycled = self.on_rhythm(read.antenna, captured_at);
+        if !self.tags.contains_key(&read.epc) {
+            if self.tags.len() >= TAGS_MAX {
+                self.refused += 1;
+                return;
+            }
+            self.tags.insert(read.epc, Tag::new(captured_at));
+            self.due.insert((at + FIRST_LOOK, read.epc));
+        }
+        let Some(tag) = self.tags.get_mut(&read.epc) else {
+            return;
+        };
+        tag.on_read(captured_at, read.antenna, read.rssi_dbm, cycled);
+        match tag.standing() {
+            Standing::New | Standing::Home(_) => {}
+            Standing::Away => {
+                if tag.sighted(captured_at, read.antenna) {
+                    out.push(TagEvent::Sighted {
+                        epc: read.epc,
+                        antenna: read.antenna,
+                        at: captured_at,
+                        rssi_dbm: read.rssi_dbm,
+                    });
+                }
+                let is_shelf = |a: AntennaIx| is_home(store, a);
+                if let Some((antenna, after, before)) = tag.settled(is_shelf) {
+                    let home = store.antennas[antenna.index()].read_point;
+                    tag.come_home(antenna);
+                    self.rhythms[antenna.index()].homes += 1;
+                    self.due.insert((at + FIRST_LOOK, read.epc));
+                    let epc = read.epc;
+                    out.push(TagEvent::Arrived {
+                        epc,
+                        home,
+                        after,
+                        before,
+                        first: false,
+                    });
+                }
+            }
+        }
+    }
+
+    fn on_rhythm(&mut self, antenna: AntennaIx, at: Timestamp) -> bool {
+        let rhythm = &mut self.rhythms[antenna.index()];
+        if let Some(last) = rhythm.last_read {
+            let gap = at - last;
+            if gap > PAUSE {
+                rhythm.pauses = (rhythm.pauses + 1.0).min(6.0);
+            } else if gap > TimeDelta::ZERO {
+                // A pause in every few hundred reads keeps an antenna counted as visited in turn.
+                rhythm.pauses *= 0.998;
+            }
+        }
+        rhythm.last_read = Some(rhythm.last_read.map_or(at, |last| last.max(at)));
+        rhythm.pauses > 0.7
     }
 
     /// Whether a tag of this product has ever been heard at home.
-    pub fn knows(&self, _store: &Store, _gtin: crate::gs1::Gtin) -> bool {
-        true
+    pub fn knows(&self, gtin: Gtin) -> bool {
+        self.known.contains(&gtin)
     }
 
     /// When to call [`Presence::on_timeout`] next.
     pub fn deadline(&self) -> Option<Timestamp> {
-        None
+        self.due.first().map(|(at, _)| *at)
     }
 
-    pub fn on_timeout(&mut self, _store: &Store, _at: Timestamp, _out: &mut Vec<TagEvent>) {}
+    pub fn on_timeout(&mut self, store: &Store, at: Timestamp, out: &mut Vec<TagEvent>) {
+        while let Some((due, epc)) = self.due.first().copied() {
+            if due > at {
+                break;
+            }
+            self.due.remove(&(due, epc));
+            if let Some(next) = self.look(store, at, epc, out) {
+                self.due
+                    .insert((next.max(at + TimeDelta::from_millis(20)), epc));
+            }
+        }
+    }
+
+    /// Looks at a tag whose time has come; tells when to look again.
+    fn look(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        epc: Epc,
+        out: &mut Vec<TagEvent>,
+    ) -> Option<Timestamp> {
+        let tag = self.tags.get_mut(&epc)?;
+        match tag.standing() {
+            Standing::Away => None,
+            Standing::New => {
+                let Some((antenna, first)) = tag.first_home(|a| is_home(store, a)) else {
+                    // Heard at gates only, or seldom: a passer-by or a stray.
+                    tag.go_away();
+                    return None;
+                };
+                tag.come_home(antenna);
+                self.rhythms[antenna.index()].homes += 1;
+                self.known.extend(store.gtin_of(&epc));
+                let home = store.antennas[antenna.index()].read_point;
+                out.push(TagEvent::Arrived {
+                    epc,
+                    home,
+                    after: first,
+                    before: first,
+                    first: true,
+                });
+                Some(at + FIRST_LOOK)
+            }
+            Standing::Home(antenna) => {
+                let rhythm = &mut self.rhythms[antenna.index()];
+                let awake = rhythm.last_read.unwrap_or(Timestamp::MIN);
+                let alone = rhythm.homes <= 1;
+                let (verdict, next) = tag.silence(at - self.lag, awake, alone);
+                let Some((after, before, log_odds)) = verdict else {
+                    return Some(next + self.lag);
+                };
+                tag.go_away();
+                rhythm.homes = rhythm.homes.saturating_sub(1);
+                let home = store.antennas[antenna.index()].read_point;
+                out.push(TagEvent::Departed {
+                    epc,
+                    home,
+                    after,
+                    before,
+                    log_odds,
+                });
+                None
+            }
+        }
+    }
+}
+
+/// How long after its first read a tag's home is decided.
+const FIRST_LOOK: TimeDelta = TimeDelta::from_millis(3_200);
+
+fn is_home(store: &Store, antenna: AntennaIx) -> bool {
+    matches!(
+        store.antennas[antenna.index()].read_point,
+        ReadPoint::Shelf(_) | ReadPoint::Gondola(_)
+    )
 }

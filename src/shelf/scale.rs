@@ -174,12 +174,6 @@ impl Pending {
                 .total_cmp(&from(b.scale))
                 .then(a.scale.cmp(&b.scale))
         });
-        let largest = self
-            .plates
-            .iter()
-            .map(|p| p.grams.abs())
-            .fold(0.0, f64::max);
-        self.plates.retain(|p| p.grams.abs() > 0.04 * largest);
         let total: f64 = self.plates.iter().map(|p| p.grams).sum();
         let var: f64 = self.plates.iter().map(|p| p.sigma * p.sigma).sum();
         let real = total.abs() > 4.5 * var.sqrt() && total.abs() > 6.0;

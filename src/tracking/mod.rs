@@ -58,6 +58,14 @@ pub struct Fix {
     pub sigma: f64,
 }
 
+/// What is known of whether two people are two.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Apart {
+    /// Frames in which one camera saw both.
+    frames: u32,
+    together_since: Timestamp,
+}
+
 /// All tracks: those alive, and the recent past of each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tracking {
@@ -65,8 +73,8 @@ pub struct Tracking {
     people: BTreeMap<TrackId, Person>,
     /// Detections that may become people.
     tentative: Vec<Person>,
-    /// When one camera last saw two people at once: proof that they are two.
-    apart: BTreeMap<(TrackId, TrackId), Timestamp>,
+    /// Pairs of people whom one camera saw at once: proof that they are two.
+    apart: BTreeMap<(TrackId, TrackId), Apart>,
     /// Tracks that ended within the last minutes, for questions about their past.
     ended: BTreeMap<TrackId, Person>,
     next: u64,
@@ -79,6 +87,8 @@ pub struct Tracking {
 const BESIDE_M: f64 = 1.8;
 /// People nearer than this for seconds, never seen as two by one camera, are one, metres.
 const TOGETHER_M: f64 = 1.2;
+/// Frames in which one camera saw two people that prove them two for good.
+const PROOF_FRAMES: u32 = 12;
 /// A detection weaker than this starts nobody.
 const STRONG: f64 = 0.5;
 const WEAK: f64 = 0.2;
@@ -118,7 +128,7 @@ impl Tracking {
             .iter()
             .filter(|d| d.class == Class::Person && d.score >= WEAK);
         let sights: Vec<Sight> = persons
-            .filter_map(|d| Sight::new(floor_from_image, camera.height, captured_at, d))
+            .filter_map(|d| Sight::new(floor_from_image, (camera.width, camera.height), d))
             .filter(|s| self.floor.may_be_inside(s.position, s.sigma))
             .collect();
         let sights = without_doubles(sights);
@@ -205,9 +215,11 @@ impl Tracking {
             let at_door =
                 self.floor.near_entry(person.first_position()) && (moved || person.hits() >= 25);
             let staff = self.floor.near_staff_door(person.first_position()) && moved;
-            let certain_inside = person.hits() >= 15
-                && person.cameras() >= 2
-                && person.age() >= TimeDelta::from_millis(2000);
+            // Nobody can come to be inside but through a door: only long proof makes somebody
+            // whose coming was missed.
+            let certain_inside = person.cameras() >= 2
+                && person.age() >= TimeDelta::from_millis(6000)
+                && (near.is_none_or(|(_, d)| d > 2.5 * BESIDE_M) || person.apart >= 25);
             if let Some(id) = lost {
                 let person = self.tentative.remove(i);
                 if let Some(old) = self.people.get_mut(&id) {
@@ -243,10 +255,16 @@ impl Tracking {
                     continue;
                 };
                 let close = older.position().distance(younger.position()) < TOGETHER_M;
-                let since = self.apart.entry((*a, *b)).or_insert(at);
+                let fresh = Apart {
+                    frames: 0,
+                    together_since: at,
+                };
+                let apart = self.apart.entry((*a, *b)).or_insert(fresh);
                 if !close {
-                    *since = at;
-                } else if at - *since > TimeDelta::from_millis(2500) {
+                    apart.together_since = at;
+                } else if apart.frames < PROOF_FRAMES
+                    && at - apart.together_since > TimeDelta::from_millis(2500)
+                {
                     self.people.remove(b);
                     out.push(TrackEvent::Merged {
                         track: *b,
@@ -270,7 +288,13 @@ impl Tracking {
             .collect();
         for (i, a) in seen.iter().enumerate() {
             for b in seen.iter().skip(i + 1) {
-                self.apart.insert((*a, *b), at);
+                let fresh = Apart {
+                    frames: 0,
+                    together_since: at,
+                };
+                let apart = self.apart.entry((*a, *b)).or_insert(fresh);
+                apart.frames = apart.frames.saturating_add(1);
+                apart.together_since = at;
             }
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Sight {
 
 /// How far behind the lower edge of his box a body meets the floor, metres: a body's radius.
 const BODY_RADIUS_M: f64 = 0.15;
+/// The widest that a whole person's box is, of its height, arms out.
+const WHOLE_ASPECT: f64 = 0.62;
 /// How much nearer a person is whose feet the picture cuts off, metres, on average.
 const CUT_SHIFT_M: f64 = 0.5;
 /// A box's edges are off by about so much of its height.
@@ -34,8 +36,7 @@ const JITTER: f64 = 0.03;
 impl Sight {
     pub(super) fn new(
         floor_from_image: &Homography,
-        height: u32,
-        _at: Timestamp,
+        image: (u32, u32),
         detection: &Detection,
     ) -> Option<Self> {
         let foot = detection.bbox.foot();
@@ -43,7 +44,11 @@ impl Sight {
         let j = floor_from_image.jacobian(foot)?;
         let away = Point::new(-j[0][1], -j[1][1]);
         let away = away * (1.0 / away.norm().max(1e-9));
-        let cut = detection.bbox.y1 > 0.975 * f64::from(height);
+        let (width, height) = (f64::from(image.0), f64::from(image.1));
+        let aspect = detection.bbox.width() / detection.bbox.height().max(1.0);
+        let at_side = detection.bbox.x0 < 2.0 || detection.bbox.x1 > width - 2.0;
+        // A box as wide as that shows no whole person: furniture or the picture hides the legs.
+        let cut = detection.bbox.y1 > 0.975 * height || aspect > WHOLE_ASPECT;
         let pixels = 2.0 + JITTER * detection.bbox.height();
         let (du, dv) = (
             pixels,
@@ -59,7 +64,10 @@ impl Sight {
         };
         let mut sigma = Point::new(sigma(j[0]), sigma(j[1]));
         if cut {
-            sigma = sigma + Point::new(away.x.abs(), away.y.abs()) * 0.5;
+            sigma = sigma + Point::new(away.x.abs(), away.y.abs()) * 0.7;
+        }
+        if at_side {
+            sigma = sigma + Point::new(away.y.abs(), away.x.abs()) * 0.3;
         }
         // Feet below the picture are nearer to the camera than the box's edge says.
         let shift = if cut { -CUT_SHIFT_M } else { BODY_RADIUS_M };

@@ -207,7 +207,7 @@ impl Search<'_> {
                 }
             }
         }
-        let mut out = vec![(Vec::new(), no_item_log_likelihood(measured.total()))];
+        let mut out = vec![(Vec::new(), no_item_log_likelihood(step))];
         for set in sets {
             let chosen: Vec<&Candidate> = set.iter().map(|i| &candidates[*i]).collect();
             out.push(self.explain_by(&measured, step, &chosen));
@@ -492,11 +492,13 @@ impl Search<'_> {
     }
 }
 
-/// Log density of a step that no known item's moving explains: a bag leaned on the shelf, a load
-/// cell that jumped. Small jumps are the commonest.
-fn no_item_log_likelihood(grams: f64) -> f64 {
+/// Log density of a step that no known item's moving explains: a bag leaned on the shelf, an item
+/// pushed from plate to plate, a load cell that jumped. Small jumps are the commonest.
+fn no_item_log_likelihood(step: &WeightStep) -> f64 {
     const SCALE_G: f64 = 12.0;
-    let jump = libm::log(0.02) - libm::log(2.0 * SCALE_G) - grams.abs() / SCALE_G;
+    let total: f64 = step.plates.iter().map(|p| p.grams).sum();
+    let moved: f64 = step.plates.iter().map(|p| p.grams.abs()).sum::<f64>() - total.abs();
+    let jump = libm::log(0.02) - libm::log(2.0 * SCALE_G) - (total.abs() + 0.1 * moved) / SCALE_G;
     let anything = libm::log(0.002) - libm::log(2000.0);
     jump.max(anything)
 }

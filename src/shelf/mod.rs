@@ -3,11 +3,9 @@
 
 mod scale;
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use self::scale::{Pending, Plate};
+use self::scale::ShelfScale;
 use crate::gs1::Gtin;
 use crate::ids::{CameraIx, ScaleIx, ShelfIx};
 use crate::observation::Detections;
@@ -69,48 +67,33 @@ pub struct CountStep {
 /// The state of all shelves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Shelves {
-    plates: Vec<Plate>,
-    pending: BTreeMap<ShelfIx, Pending>,
+    scales: Vec<ShelfScale>,
 }
 
 impl Shelves {
     pub fn new(store: &Store) -> Self {
+        let shelf = |s: &crate::store::Shelf| {
+            let mut scale = ShelfScale::default();
+            s.scales.iter().for_each(|plate| scale.add(*plate));
+            scale
+        };
         Self {
-            plates: vec![Plate::default(); store.scales.len()],
-            pending: BTreeMap::new(),
+            scales: store.shelves.iter().map(shelf).collect(),
         }
     }
 
     pub fn on_weight(
         &mut self,
         store: &Store,
-        at: Timestamp,
+        _at: Timestamp,
         captured_at: Timestamp,
         scale: ScaleIx,
         grams: f64,
         out: &mut Vec<ShelfEvent>,
     ) {
-        let step = self.plates[scale.index()].on_sample(captured_at, grams);
-        let Some((grams, sigma, after, before)) = step else {
-            return;
-        };
         let shelf = store.scales[scale.index()].shelf;
-        let step = PlateStep {
-            scale,
-            grams,
-            sigma,
-        };
-        if let Some(pending) = self.pending.get_mut(&shelf) {
-            if pending.overlaps(after, before) {
-                pending.join(at, step, after, before);
-                return;
-            }
-            if let Some(done) = self.pending.remove(&shelf) {
-                out.extend(done.finish(shelf, store));
-            }
-        }
-        self.pending
-            .insert(shelf, Pending::new(at, step, after, before));
+        let steps = self.scales[shelf.index()].on_sample(shelf, scale, captured_at, grams);
+        out.extend(steps.into_iter().map(ShelfEvent::WeightStep));
     }
 
     /// Takes all detections of a shelf camera's frame.
@@ -126,20 +109,8 @@ impl Shelves {
 
     /// When to call [`Shelves::on_timeout`] next.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.pending.values().map(Pending::due).min()
+        None
     }
 
-    pub fn on_timeout(&mut self, store: &Store, at: Timestamp, out: &mut Vec<ShelfEvent>) {
-        let due: Vec<ShelfIx> = self
-            .pending
-            .iter()
-            .filter(|(_, p)| p.due() <= at)
-            .map(|(s, _)| *s)
-            .collect();
-        for shelf in due {
-            if let Some(done) = self.pending.remove(&shelf) {
-                out.extend(done.finish(shelf, store));
-            }
-        }
-    }
+    pub fn on_timeout(&mut self, _store: &Store, _at: Timestamp, _out: &mut Vec<ShelfEvent>) {}
 }

@@ -1,193 +1,287 @@
-//! Steps on scales. Each plate learns its own noise and tracks its own level at rest; a change
-//! from one rest to another is a step, and the steps of one shelf's plates at one time are one.
+//! Steps on scales. Each plate learns its own noise and follows its own level at rest. When any
+//! plate of a shelf moves, the levels of all are frozen; when all are still again, what has
+//! changed between is one step. Hands that press and let go leave nothing; ringing is waited out.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PlateStep, ShelfEvent, WeightStep};
+use super::{PlateStep, WeightStep};
 use crate::ids::{ScaleIx, ShelfIx};
-use crate::store::Store;
 use crate::units::{TimeDelta, Timestamp};
 
-/// One plate's recent samples and its level at rest.
+/// The plates of one shelf.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct ShelfScale {
+    plates: Vec<(ScaleIx, Plate)>,
+    moving: Option<Moving>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Moving {
+    since: Timestamp,
+    unstill_at: Timestamp,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Plate {
+struct Plate {
     /// By capture time.
     samples: VecDeque<(Timestamp, f64)>,
-    level: Option<Level>,
+    level: Option<f64>,
+    /// Samples at rest so far, at most a few hundred.
+    rested: f64,
     /// Standard deviation of a sample at rest, grams.
     noise: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Level {
-    grams: f64,
-    /// Samples that it is worth.
+/// Mean and spread of the newest samples.
+struct Window {
     n: f64,
+    mean: f64,
+    sd: f64,
+    slope: f64,
+    newest: f64,
+    span: TimeDelta,
 }
 
-/// Steps of one shelf's plates that wait for those of their neighbours.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Pending {
-    plates: Vec<PlateStep>,
-    after: Timestamp,
-    before: Timestamp,
-    due: Timestamp,
-}
+/// Samples within this are looked at together.
+const WINDOW: TimeDelta = TimeDelta::from_millis(550);
+/// Samples kept; a shelf that moves for longer has lost its beginning.
+const KEPT: TimeDelta = TimeDelta::from_millis(6_000);
+const SAMPLES_MAX: usize = 600;
+/// All plates must be still for so long.
+const STILL: TimeDelta = TimeDelta::from_millis(350);
+/// A shelf that does not come to rest for so long is taken as it is: something leans on it.
+const LONGEST: TimeDelta = TimeDelta::from_millis(8_000);
+/// A plate may not be better known than this, grams: quantisation, catalogues, temperature.
+const SIGMA_FLOOR: f64 = 0.6;
 
-const WINDOW: TimeDelta = TimeDelta::from_millis(500);
-const KEPT: TimeDelta = TimeDelta::from_millis(4_000);
-const NEIGHBOURS: TimeDelta = TimeDelta::from_millis(700);
-const SAMPLES_MAX: usize = 400;
-
-impl Default for Plate {
-    fn default() -> Self {
-        Self {
+impl ShelfScale {
+    pub(super) fn add(&mut self, scale: ScaleIx) {
+        let plate = Plate {
             samples: VecDeque::new(),
             level: None,
+            rested: 0.0,
             noise: 3.0,
-        }
+        };
+        self.plates.push((scale, plate));
     }
-}
 
-impl Plate {
-    /// Takes a sample; tells the step that it completes: grams, sigma, after, before.
+    /// Takes a sample; tells the steps that have come to their end with it.
     pub(super) fn on_sample(
         &mut self,
-        captured_at: Timestamp,
+        shelf: ShelfIx,
+        scale: ScaleIx,
+        at: Timestamp,
         grams: f64,
-    ) -> Option<(f64, f64, Timestamp, Timestamp)> {
-        self.insert(captured_at, grams);
-        let newest = self.samples.back()?.0;
-        let window: Vec<(Timestamp, f64)> = self
-            .samples
-            .iter()
-            .rev()
-            .take_while(|(at, _)| newest - *at <= WINDOW)
-            .copied()
-            .collect();
-        let (oldest, n) = (window.last()?.0, window.len() as f64);
-        if n < 4.0 || newest - oldest < TimeDelta::from_millis(300) {
-            return None;
-        }
-        let mean = window.iter().map(|(_, g)| g).sum::<f64>() / n;
-        let var = window
-            .iter()
-            .map(|(_, g)| (g - mean) * (g - mean))
-            .sum::<f64>()
-            / (n - 1.0);
-        let half = window.len() / 2;
-        let part = |s: &[(Timestamp, f64)]| s.iter().map(|(_, g)| g).sum::<f64>() / s.len() as f64;
-        let slope = part(&window[..half]) - part(&window[half..]);
-        let still = var.sqrt() < 1.9 * self.noise + 0.5
-            && slope.abs() < 2.4 * self.noise / (n / 4.0).sqrt();
-        let Some(level) = self.level else {
-            if still || self.samples.len() > 20 {
-                self.level = Some(Level { grams: mean, n });
+    ) -> Vec<WeightStep> {
+        self.sample(shelf, scale, at, grams).unwrap_or_default()
+    }
+
+    fn sample(
+        &mut self,
+        shelf: ShelfIx,
+        scale: ScaleIx,
+        at: Timestamp,
+        grams: f64,
+    ) -> Option<Vec<WeightStep>> {
+        let (_, plate) = self.plates.iter_mut().find(|(s, _)| *s == scale)?;
+        plate.insert(at, grams);
+        let window = plate.window()?;
+        let Some(level) = plate.level else {
+            if plate.is_still(&window) || plate.samples.len() > 15 {
+                plate.level = Some(window.mean);
             }
             return None;
         };
-        if !still {
+        let Some(moving) = &mut self.moving else {
+            if plate.deviates(&window, level) {
+                self.moving = Some(Moving {
+                    since: at,
+                    unstill_at: at,
+                });
+            } else {
+                plate.rest(&window, grams);
+            }
             return None;
+        };
+        if !plate.is_still(&window) {
+            moving.unstill_at = moving.unstill_at.max(at);
         }
-        let diff = mean - level.grams;
-        let sigma = self.noise * (1.0 / n + 1.0 / level.n).sqrt();
-        if diff.abs() < 3.2 * sigma.max(0.3) {
-            // At rest: the level follows drift over about two seconds, the noise over many.
-            let n = (level.n + 1.0).min(20.0);
-            self.level = Some(Level {
-                grams: level.grams + (grams - level.grams) / n,
-                n,
-            });
-            self.noise += 0.01 * (var.sqrt().max(0.3) - self.noise);
-            return None;
+        let over = at - moving.unstill_at >= STILL && at - moving.since >= WINDOW;
+        if over || at - moving.since > LONGEST {
+            let since = moving.since;
+            self.moving = None;
+            return Some(self.finish(shelf, since, at));
         }
-        let near = |g: f64| (g - level.grams).abs() < 3.0 * self.noise;
-        let after = self
-            .samples
-            .iter()
-            .rev()
-            .find(|(at, g)| *at < oldest && near(*g))
-            .map_or(self.samples.front()?.0, |(at, _)| *at);
-        self.level = Some(Level { grams: mean, n });
-        Some((diff, sigma, after, oldest))
+        None
     }
 
+    /// The changes between the frozen levels and now, one step for each group of plates that lie
+    /// side by side.
+    fn finish(&mut self, shelf: ShelfIx, since: Timestamp, at: Timestamp) -> Vec<WeightStep> {
+        let mut groups: Vec<WeightStep> = Vec::new();
+        let mut beside = false;
+        for (scale, plate) in &mut self.plates {
+            let (Some(window), Some(level)) = (plate.window(), plate.level) else {
+                continue;
+            };
+            let fresh = plate
+                .samples
+                .back()
+                .is_some_and(|(last, _)| at - *last < WINDOW);
+            let grams = window.mean - level;
+            let sigma = plate.sigma(&window);
+            if !fresh || grams.abs() <= 2.0 * sigma {
+                beside = false;
+                continue;
+            }
+            let (left, came) = plate.change(since, level, window.mean);
+            plate.level = Some(window.mean);
+            plate.rested = plate.rested.min(20.0);
+            let step = PlateStep {
+                scale: *scale,
+                grams,
+                sigma,
+            };
+            match groups.last_mut().filter(|_| beside) {
+                Some(group) => {
+                    // The largest change knows best when.
+                    let larger = group.plates.iter().all(|p| p.grams.abs() < grams.abs());
+                    if larger {
+                        (group.after, group.before) = (left, came);
+                    }
+                    group.plates.push(step);
+                }
+                None => groups.push(WeightStep {
+                    shelf,
+                    after: left,
+                    before: came,
+                    plates: vec![step],
+                }),
+            }
+            beside = true;
+        }
+        groups.retain(is_real);
+        groups
+    }
+}
+
+/// Whether a group of plates has changed beyond its noise.
+fn is_real(step: &WeightStep) -> bool {
+    let total: f64 = step.plates.iter().map(|p| p.grams).sum();
+    let variance: f64 = step.plates.iter().map(|p| p.sigma * p.sigma).sum();
+    let moved = step.plates.iter().any(|p| p.grams.abs() > 8.0 * p.sigma);
+    total.abs() > 4.5 * variance.sqrt() || moved
+}
+
+impl Plate {
     fn insert(&mut self, at: Timestamp, grams: f64) {
         let place = self.samples.partition_point(|(t, _)| *t <= at);
         self.samples.insert(place, (at, grams));
+        let newest = self.samples.back().map_or(at, |(t, _)| *t);
         while self.samples.len() > SAMPLES_MAX
             || self
                 .samples
-                .back()
-                .zip(self.samples.front())
-                .is_some_and(|(b, f)| b.0 - f.0 > KEPT)
+                .front()
+                .is_some_and(|(t, _)| newest - *t > KEPT)
         {
             self.samples.pop_front();
         }
     }
-}
 
-impl Pending {
-    pub(super) fn new(at: Timestamp, step: PlateStep, after: Timestamp, before: Timestamp) -> Self {
-        Self {
-            plates: vec![step],
-            after,
-            before,
-            due: at + NEIGHBOURS,
+    fn window(&self) -> Option<Window> {
+        let (newest_at, newest) = *self.samples.back()?;
+        let recent = || {
+            self.samples
+                .iter()
+                .rev()
+                .take_while(|(t, _)| newest_at - *t <= WINDOW)
+        };
+        let (mut n, mut sum, mut squares) = (0.0_f64, 0.0, 0.0);
+        let mut oldest = newest_at;
+        for (t, g) in recent() {
+            let g = g - newest;
+            (n, sum, squares) = (n + 1.0, sum + g, squares + g * g);
+            oldest = *t;
+        }
+        if n < 2.0 {
+            // A slow scale: its last two samples must do.
+            let before = self.samples.iter().rev().nth(1)?;
+            let (g, span) = (before.1 - newest, newest_at - before.0);
+            let (mean, sd) = (newest + g / 2.0, g.abs() / 2.0_f64.sqrt());
+            return Some(Window {
+                n: 2.0,
+                mean,
+                sd,
+                slope: g.abs(),
+                newest,
+                span,
+            });
+        }
+        let half = (n / 2.0).floor().max(1.0);
+        let late: f64 = recent().take(half as usize).map(|(_, g)| g - newest).sum();
+        let slope = late / half - (sum - late) / (n - half).max(1.0);
+        let sd = ((squares - sum * sum / n).max(0.0) / (n - 1.0)).sqrt();
+        let span = newest_at - oldest;
+        Some(Window {
+            n,
+            mean: newest + sum / n,
+            sd,
+            slope: slope.abs(),
+            newest,
+            span,
+        })
+    }
+
+    fn is_still(&self, w: &Window) -> bool {
+        let known = w.n >= 4.0 || w.span >= WINDOW;
+        let slope_sigma = self.noise * (4.0 / w.n).sqrt();
+        known && w.sd < 2.0 * self.noise + 0.5 && w.slope < 2.6 * slope_sigma + 0.3
+    }
+
+    fn deviates(&self, w: &Window, level: f64) -> bool {
+        let sigma = self.sigma(w);
+        (w.newest - level).abs() > 4.5 * self.noise + 1.0
+            || (w.n >= 3.0 && (w.mean - level).abs() > 3.6 * sigma + 0.5)
+    }
+
+    /// Standard deviation of the difference between a window's mean and the level.
+    fn sigma(&self, w: &Window) -> f64 {
+        let noise = self.noise * (1.0 / w.n + 1.0 / self.rested.clamp(3.0, 25.0)).sqrt();
+        (noise * noise + SIGMA_FLOOR * SIGMA_FLOOR).sqrt()
+    }
+
+    /// At rest the level follows drift over some two seconds, the noise over many.
+    fn rest(&mut self, w: &Window, grams: f64) {
+        self.rested = (self.rested + 1.0).min(300.0);
+        if let Some(level) = &mut self.level {
+            *level += (grams - *level) / self.rested.clamp(3.0, 25.0);
+        }
+        if w.n >= 4.0 {
+            self.noise += (w.sd.max(0.3) - self.noise) / (self.rested + 10.0).min(150.0);
         }
     }
 
-    pub(super) fn due(&self) -> Timestamp {
-        self.due
-    }
-
-    pub(super) fn overlaps(&self, after: Timestamp, before: Timestamp) -> bool {
-        let slack = TimeDelta::from_millis(150);
-        after <= self.before + slack && self.after <= before + slack
-    }
-
-    pub(super) fn join(
-        &mut self,
-        at: Timestamp,
-        step: PlateStep,
-        after: Timestamp,
-        before: Timestamp,
-    ) {
-        if let Some(same) = self.plates.iter_mut().find(|p| p.scale == step.scale) {
-            same.grams += step.grams;
-            same.sigma = (same.sigma * same.sigma + step.sigma * step.sigma).sqrt();
-        } else {
-            self.plates.push(step);
-        }
-        self.after = self.after.min(after);
-        self.before = self.before.max(before);
-        self.due = at + NEIGHBOURS;
-    }
-
-    /// The step, if all of it together is beyond noise.
-    pub(super) fn finish(mut self, shelf: ShelfIx, store: &Store) -> Option<ShelfEvent> {
-        self.plates.sort_by(|a, b| {
-            let from = |s: ScaleIx| store.scales[s.index()].from;
-            from(a.scale)
-                .total_cmp(&from(b.scale))
-                .then(a.scale.cmp(&b.scale))
-        });
-        let total: f64 = self.plates.iter().map(|p| p.grams).sum();
-        let var: f64 = self.plates.iter().map(|p| p.sigma * p.sigma).sum();
-        let real = total.abs() > 4.5 * var.sqrt() && total.abs() > 6.0;
-        let Self {
-            plates,
-            after,
-            before,
-            ..
-        } = self;
-        real.then_some(ShelfEvent::WeightStep(WeightStep {
-            shelf,
-            after,
-            before,
-            plates,
-        }))
+    /// When the plate left its old level for good and when it had come to its new one.
+    fn change(&self, since: Timestamp, old: f64, new: f64) -> (Timestamp, Timestamp) {
+        let band = (3.0 * self.noise).min(0.35 * (new - old).abs()).max(1.0);
+        let at_old = |g: f64| (g - old).abs() <= band;
+        let at_new = |g: f64| (g - new).abs() <= band;
+        let left = self
+            .samples
+            .iter()
+            .rev()
+            .find(|(_, g)| at_old(*g))
+            .map(|(t, _)| *t);
+        let came = self
+            .samples
+            .iter()
+            .rev()
+            .take_while(|(_, g)| at_new(*g))
+            .last()
+            .map(|(t, _)| *t);
+        let left = left.unwrap_or(since);
+        (left, came.unwrap_or(left).max(left))
     }
 }

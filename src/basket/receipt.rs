@@ -67,7 +67,7 @@ pub(super) fn settle_delay(store: &Store) -> TimeDelta {
         .any(|c| matches!(c.view, View::Shelf { .. }));
     let waits = [
         (!store.scales.is_empty(), t.wait_scale_s),
-        (cameras, t.wait_camera_s),
+        (cameras, 1.8),
         (shelf_tags, t.wait_rfid_s),
         (gate_tags, 3.5),
     ];

@@ -26,7 +26,7 @@ pub struct Act {
     pub sources: Sources,
     /// It was taken from where somebody had misplaced it.
     pub misplaced: bool,
-    counted_by: Vec<CameraIx>,
+    counted_by: Vec<(CameraIx, bool)>,
 }
 
 impl Act {
@@ -382,6 +382,7 @@ impl Search<'_> {
             Direction::Putback
         };
         let units = step.delta.unsigned_abs().clamp(1, 4);
+        let witness = (step.camera, step.carried);
         for account in beam {
             let mut mistaken = account.clone();
             mistaken.log_likelihood -= step.log_odds.clamp(0.5, 7.0);
@@ -391,11 +392,11 @@ impl Search<'_> {
             for act in &mut told.acts {
                 let fits = act.direction == direction
                     && near_in_time(act.window, (step.after, step.before))
-                    && !act.counted_by.contains(&step.camera)
+                    && !act.counted_by.contains(&witness)
                     && (act.along - step.along).abs() < 0.6;
                 if fits && left > 0 {
                     told.log_likelihood += seen_as(step, act.gtin);
-                    act.counted_by.push(step.camera);
+                    act.counted_by.push(witness);
                     act.sources.vision = true;
                     act.narrow((step.after, step.before));
                     left -= 1;
@@ -421,7 +422,7 @@ impl Search<'_> {
                             ..Sources::default()
                         },
                         misplaced: false,
-                        counted_by: vec![step.camera],
+                        counted_by: vec![witness],
                     });
                 }
                 next.push(new);

@@ -1,15 +1,19 @@
 //! Shelves: steps on scales with their place along the shelf, and products counted by facing
 //! region in the pictures of shelf cameras, hands that hide them considered. Pure.
 
+mod count;
+mod region;
 mod scale;
 
 use serde::{Deserialize, Serialize};
 
+use self::count::CameraView;
+use self::region::Region;
 use self::scale::ShelfScale;
 use crate::gs1::Gtin;
 use crate::ids::{CameraIx, ScaleIx, ShelfIx};
 use crate::observation::Detections;
-use crate::store::Store;
+use crate::store::{Store, View};
 use crate::units::Timestamp;
 
 /// What changed on a shelf.
@@ -62,12 +66,16 @@ pub struct CountStep {
     pub gtins: Vec<(Gtin, f64)>,
     /// Natural log of the odds that the change is real.
     pub log_odds: f64,
+    /// Seen in a hand rather than missed at its place: a second witness of the same act.
+    pub carried: bool,
 }
 
 /// The state of all shelves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Shelves {
     scales: Vec<ShelfScale>,
+    /// By camera, where it sees shelves.
+    views: Vec<Option<CameraView>>,
 }
 
 impl Shelves {
@@ -77,8 +85,18 @@ impl Shelves {
             s.scales.iter().for_each(|plate| scale.add(*plate));
             scale
         };
+        let view = |(i, camera): (usize, &crate::store::Camera)| match &camera.view {
+            View::Floor { .. } => None,
+            View::Shelf { regions } => {
+                let regions = regions
+                    .iter()
+                    .map(|(s, outline)| Region::new(store, *s, outline));
+                Some(CameraView::new(CameraIx(i as u16), regions.collect()))
+            }
+        };
         Self {
             scales: store.shelves.iter().map(shelf).collect(),
+            views: store.cameras.iter().enumerate().map(view).collect(),
         }
     }
 
@@ -99,12 +117,19 @@ impl Shelves {
     /// Takes all detections of a shelf camera's frame.
     pub fn on_detections(
         &mut self,
-        _store: &Store,
+        store: &Store,
         _at: Timestamp,
-        _captured_at: Timestamp,
-        _seen: &Detections,
-        _out: &mut Vec<ShelfEvent>,
+        captured_at: Timestamp,
+        seen: &Detections,
+        out: &mut Vec<ShelfEvent>,
     ) {
+        if let Some(view) = self
+            .views
+            .get_mut(seen.camera.index())
+            .and_then(Option::as_mut)
+        {
+            view.on_frame(store, captured_at, seen, out);
+        }
     }
 
     /// When to call [`Shelves::on_timeout`] next.

@@ -87,7 +87,7 @@ impl Default for FusionTunables {
     fn default() -> Self {
         Self {
             wait_scale_s: 1.8,
-            wait_camera_s: 1.5,
+            wait_camera_s: 3.2,
             wait_rfid_s: 4.0,
             nobody: 0.002,
             unseen_carrier: 0.01,

@@ -1,0 +1,507 @@
+//! Products in the pictures of one shelf camera: what stands at rest (*slots*), and what hands
+//! carry (*carries*). A slot that is missed again and again where nobody stands in the way has
+//! lost its item; a product that moves with a hand was taken or is being put back, by whether
+//! the hand was empty before or after.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::region::Region;
+use super::{CountStep, ShelfEvent};
+use crate::gs1::Gtin;
+use crate::ids::{CameraIx, ShelfIx};
+use crate::observation::{Class, Detection, Detections};
+use crate::store::Store;
+use crate::units::{BBox, TimeDelta, Timestamp};
+
+/// One camera's view of its shelves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct CameraView {
+    camera: CameraIx,
+    regions: Vec<Region>,
+    slots: Vec<Slot>,
+    candidates: Vec<Candidate>,
+    carries: Vec<Carry>,
+    hands: VecDeque<(Timestamp, BBox)>,
+    first_at: Option<Timestamp>,
+    frames: u32,
+}
+
+/// A product that stands at rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Slot {
+    bbox: BBox,
+    shelf: ShelfIx,
+    along: f64,
+    gtins: BTreeMap<Gtin, f64>,
+    seen: f64,
+    missed: f64,
+    last_seen: Timestamp,
+    /// The first of the misses in a row, and what they say together.
+    missing_since: Option<Timestamp>,
+    gone_log: f64,
+    gone: bool,
+    back: u32,
+    back_since: Timestamp,
+    /// When a body or hand last covered it.
+    last_hidden: Option<Timestamp>,
+}
+
+/// A product that may be coming to rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Candidate {
+    bbox: BBox,
+    gtins: BTreeMap<Gtin, f64>,
+    first: Timestamp,
+    last: Timestamp,
+    frames: u32,
+    before: Timestamp,
+}
+
+/// A product that moves with a hand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Carry {
+    first: Timestamp,
+    last: Timestamp,
+    frames: u32,
+    gtins: BTreeMap<Gtin, f64>,
+    place: BBox,
+}
+
+/// Boxes that overlap at least so much are one thing at rest.
+const SAME: f64 = 0.55;
+/// A slot covered by more than this by a body or hand is not missed but hidden.
+const HIDDEN: f64 = 0.25;
+/// An item's leaving is told at these log odds.
+const GONE_LOG: f64 = 7.0;
+/// And at these where nobody was seen near it: cameras have hundreds of products to be wrong about.
+const GONE_ALONE_LOG: f64 = 18.0;
+/// Somebody was near a slot if a body or hand covered it within this time before.
+const NEAR: TimeDelta = TimeDelta::from_millis(2_500);
+/// A carry is over when no frame has shown it for so long.
+const CARRY_GAP: TimeDelta = TimeDelta::from_millis(1_500);
+/// What stands when the camera starts was not put there: time to learn it.
+const LEARNING: TimeDelta = TimeDelta::from_millis(4_000);
+/// A product in a hand is near its home when its chance of belonging there is above this.
+const HOMELY: f64 = 0.15;
+const SLOTS_MAX: usize = 600;
+
+impl CameraView {
+    pub(super) fn new(camera: CameraIx, regions: Vec<Region>) -> Self {
+        Self {
+            camera,
+            regions,
+            slots: Vec::new(),
+            candidates: Vec::new(),
+            carries: Vec::new(),
+            hands: VecDeque::new(),
+            first_at: None,
+            frames: 0,
+        }
+    }
+
+    pub(super) fn on_frame(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        seen: &Detections,
+        out: &mut Vec<ShelfEvent>,
+    ) {
+        let first_at = *self.first_at.get_or_insert(at);
+        let learning = at - first_at < LEARNING;
+        self.frames = self.frames.saturating_add(1);
+        let of = |class| seen.detections.iter().filter(move |d| d.class == class);
+        let hands: Vec<BBox> = of(Class::Hand).map(|d| d.bbox).collect();
+        let persons = of(Class::Person).map(|d| d.bbox);
+        let hiding: Vec<BBox> = hands.iter().copied().chain(persons).collect();
+        for hand in &hands {
+            self.hands.push_back((at, *hand));
+        }
+        while self
+            .hands
+            .front()
+            .is_some_and(|(t, _)| at - *t > TimeDelta::from_millis(6_000))
+        {
+            self.hands.pop_front();
+        }
+        let products: Vec<&Detection> = of(Class::Product).collect();
+        let loose = self.match_slots(at, &products, &hiding, out);
+        for detection in loose {
+            let in_hand = hands.iter().any(|hand| touches(*hand, detection.bbox));
+            if in_hand {
+                self.on_carried(at, detection);
+            } else {
+                self.on_standing(at, detection, learning, out);
+            }
+        }
+        self.candidates
+            .retain(|c| at - c.last < TimeDelta::from_millis(1_000));
+        self.end_carries(store, at, out);
+    }
+
+    /// Gives each slot its product; returns the products that belong to none.
+    fn match_slots<'a>(
+        &mut self,
+        at: Timestamp,
+        products: &[&'a Detection],
+        hiding: &[BBox],
+        out: &mut Vec<ShelfEvent>,
+    ) -> Vec<&'a Detection> {
+        let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
+        for (p, product) in products.iter().enumerate() {
+            for (s, slot) in self.slots.iter().enumerate() {
+                let iou = slot.bbox.iou(product.bbox);
+                if iou >= 0.25 {
+                    pairs.push((iou + 0.3 * alike(&slot.gtins, product), p, s));
+                }
+            }
+        }
+        pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        let mut of_product = vec![None; products.len()];
+        let mut of_slot = vec![None; self.slots.len()];
+        for (_, p, s) in pairs {
+            let same = self.slots[s].bbox.iou(products[p].bbox) >= SAME;
+            if same && of_product[p].is_none() && of_slot[s].is_none() {
+                of_product[p] = Some(s);
+                of_slot[s] = Some(p);
+            }
+        }
+        let camera = self.camera;
+        for (slot, product) in self.slots.iter_mut().zip(&of_slot) {
+            let covers = |b: &BBox| b.intersection(slot.bbox) > HIDDEN * slot.bbox.area();
+            let hidden = hiding.iter().any(covers);
+            if hidden {
+                slot.last_hidden = Some(at);
+            }
+            match product {
+                Some(p) => out.extend(slot.on_seen(camera, at, products[*p])),
+                None => out.extend(slot.on_missed(camera, at, hidden)),
+            }
+        }
+        self.slots
+            .retain(|s| !(s.gone && at - s.last_seen > TimeDelta::from_millis(600_000)));
+        let free = products
+            .iter()
+            .zip(&of_product)
+            .filter(|(_, s)| s.is_none());
+        // A second box over a slot that has its product is a double of it.
+        let double = |d: &Detection| {
+            let taken = self.slots.iter().zip(&of_slot).filter(|(_, p)| p.is_some());
+            taken.map(|(s, _)| s.bbox.iou(d.bbox)).any(|iou| iou > 0.45)
+        };
+        free.map(|(d, _)| *d).filter(|d| !double(d)).collect()
+    }
+
+    fn on_standing(
+        &mut self,
+        at: Timestamp,
+        detection: &Detection,
+        learning: bool,
+        out: &mut Vec<ShelfEvent>,
+    ) {
+        let same = self
+            .candidates
+            .iter()
+            .position(|c| c.bbox.iou(detection.bbox) >= SAME);
+        let Some(place) = same else {
+            let before = at - TimeDelta::from_millis(300);
+            if self.candidates.len() < SLOTS_MAX {
+                self.candidates.push(Candidate {
+                    bbox: detection.bbox,
+                    gtins: weights(detection),
+                    first: at,
+                    last: at,
+                    frames: 1,
+                    before,
+                });
+            }
+            return;
+        };
+        let candidate = &mut self.candidates[place];
+        candidate.last = at;
+        candidate.frames += 1;
+        candidate.bbox = blend(candidate.bbox, detection.bbox, 0.3);
+        add(&mut candidate.gtins, detection);
+        let rested = candidate.last - candidate.first;
+        let enough = candidate.frames >= 3 && rested >= TimeDelta::from_millis(700);
+        if !enough || self.slots.len() >= SLOTS_MAX {
+            return;
+        }
+        let candidate = self.candidates.remove(place);
+        let Some((shelf, along)) = self.place_of(candidate.bbox) else {
+            return;
+        };
+        let slot = Slot {
+            bbox: candidate.bbox,
+            shelf,
+            along,
+            gtins: candidate.gtins,
+            seen: 3.0,
+            missed: 1.0,
+            last_seen: at,
+            missing_since: None,
+            gone_log: 0.0,
+            gone: false,
+            back: 0,
+            back_since: at,
+            last_hidden: None,
+        };
+        if !learning {
+            let window = (candidate.before, candidate.first);
+            out.push(slot.step(self.camera, 1, window, 1.5));
+        }
+        self.slots.push(slot);
+    }
+
+    fn place_of(&self, bbox: BBox) -> Option<(ShelfIx, f64)> {
+        let center = bbox.center();
+        self.regions
+            .iter()
+            .find_map(|r| r.along(center).map(|along| (r.shelf(), along)))
+    }
+
+    fn on_carried(&mut self, at: Timestamp, detection: &Detection) {
+        let fits = |c: &Carry| at - c.last <= CARRY_GAP && alike(&c.gtins, detection) > 0.2;
+        if let Some(carry) = self.carries.iter_mut().find(|c| fits(c)) {
+            carry.last = at;
+            carry.frames += 1;
+            carry.place = detection.bbox;
+            add(&mut carry.gtins, detection);
+        } else if self.carries.len() < 32 {
+            self.carries.push(Carry {
+                first: at,
+                last: at,
+                frames: 1,
+                gtins: weights(detection),
+                place: detection.bbox,
+            });
+        }
+    }
+
+    fn end_carries(&mut self, store: &Store, at: Timestamp, out: &mut Vec<ShelfEvent>) {
+        let (over, going) = std::mem::take(&mut self.carries)
+            .into_iter()
+            .partition::<Vec<Carry>, _>(|c| at - c.last > CARRY_GAP);
+        self.carries = going;
+        for carry in over.into_iter().filter(|c| !c.gtins.is_empty()) {
+            out.extend(self.carried_step(store, &carry).map(ShelfEvent::CountStep));
+        }
+    }
+
+    /// What a carry means: the hand was there before the product when it was taken, and stays
+    /// after it when it was put back.
+    fn carried_step(&self, store: &Store, carry: &Carry) -> Option<CountStep> {
+        let near = |b: &BBox| touches(grown(*b, 1.0), carry.place);
+        let count = |from: Timestamp, to: Timestamp| {
+            let hands = self
+                .hands
+                .iter()
+                .filter(|(t, b)| *t >= from && *t <= to && near(b));
+            hands.count() as f64
+        };
+        let span = TimeDelta::from_millis(950);
+        let tick = TimeDelta::from_micros(1);
+        let empty_before = count(carry.first - span, carry.first - tick);
+        let empty_after = count(carry.last + tick, carry.last + span);
+        let gtins = normalised(&carry.gtins);
+        let (shelf, along) = self.home_near(store, &gtins, carry.place)?;
+        let taken = empty_before >= empty_after;
+        let clear = (empty_before - empty_after).abs();
+        let frame = TimeDelta::from_millis(350);
+        let (after, before) = if taken {
+            (carry.first - frame, carry.first)
+        } else {
+            (carry.last, carry.last + frame)
+        };
+        let sure = 0.6 * f64::from(carry.frames.min(4)) + 0.5 * clear.min(3.0);
+        Some(CountStep {
+            shelf,
+            camera: self.camera,
+            along,
+            after,
+            before,
+            delta: if taken { -1 } else { 1 },
+            gtins,
+            log_odds: sure.min(4.0),
+            carried: true,
+        })
+    }
+
+    /// The shelf near a place where one of the products has a facing.
+    fn home_near(
+        &self,
+        store: &Store,
+        gtins: &[(Gtin, f64)],
+        place: BBox,
+    ) -> Option<(ShelfIx, f64)> {
+        let center = place.center();
+        let mut best: Option<(f64, ShelfIx, f64)> = None;
+        for region in &self.regions {
+            let (along, pixels) = region.nearest(center);
+            let size = place.width().max(place.height()).max(1.0);
+            let shelf = store.shelf(region.shelf());
+            let home = |(gtin, p): &(Gtin, f64)| {
+                let facings = shelf.facings.iter().filter(|f| f.gtin == *gtin);
+                let off = facings.map(|f| (f.from - along).max(along - f.to).max(0.0));
+                off.map(|off| p * libm::exp(-off / 0.3)).fold(0.0, f64::max)
+            };
+            let homely: f64 = gtins.iter().map(home).sum();
+            let value = homely * libm::exp(-pixels / (2.0 * size));
+            if best.is_none_or(|(v, _, _)| value > v) {
+                best = Some((value, region.shelf(), along));
+            }
+        }
+        // A product that does not belong where it is seen is being carried past.
+        best.filter(|(value, _, _)| *value > HOMELY)
+            .map(|(_, shelf, along)| (shelf, along))
+    }
+}
+
+impl Slot {
+    fn on_seen(&mut self, camera: CameraIx, at: Timestamp, d: &Detection) -> Option<ShelfEvent> {
+        if self.gone {
+            if self.back == 0 {
+                self.back_since = at;
+                self.gtins.clear();
+            }
+            self.back += 1;
+            add(&mut self.gtins, d);
+            self.bbox = blend(self.bbox, d.bbox, 0.5);
+            let rested = at - self.back_since >= TimeDelta::from_millis(600);
+            if self.back < 3 || !rested {
+                return None;
+            }
+            self.gone = false;
+            self.missing_since = None;
+            self.gone_log = 0.0;
+            let window = (
+                self.last_seen
+                    .max(self.back_since - TimeDelta::from_millis(400)),
+                self.back_since,
+            );
+            self.last_seen = at;
+            return Some(self.step(camera, 1, window, 3.0));
+        }
+        self.seen += 1.0;
+        self.forget();
+        self.missing_since = None;
+        self.gone_log = 0.0;
+        self.last_seen = at;
+        self.bbox = blend(self.bbox, d.bbox, 0.1);
+        add(&mut self.gtins, d);
+        None
+    }
+
+    fn on_missed(&mut self, camera: CameraIx, at: Timestamp, hidden: bool) -> Option<ShelfEvent> {
+        if self.gone {
+            self.back = 0;
+            return None;
+        }
+        let since = *self.missing_since.get_or_insert(at);
+        if hidden {
+            return None;
+        }
+        let rate = (self.missed + 1.0) / (self.seen + self.missed + 2.0);
+        self.gone_log -= libm::log(rate.clamp(0.02, 0.95));
+        let near = self.last_hidden.is_some_and(|last| since - last < NEAR);
+        if self.gone_log < if near { GONE_LOG } else { GONE_ALONE_LOG } {
+            // A miss of one that is back later counts against its rate.
+            self.missed += 0.5;
+            return None;
+        }
+        self.gone = true;
+        self.back = 0;
+        let step = self.step(camera, -1, (self.last_seen, since), 3.0);
+        Some(step)
+    }
+
+    fn forget(&mut self) {
+        let all = self.seen + self.missed;
+        if all > 80.0 {
+            self.seen *= 80.0 / all;
+            self.missed *= 80.0 / all;
+        }
+    }
+
+    fn step(
+        &self,
+        camera: CameraIx,
+        delta: i32,
+        window: (Timestamp, Timestamp),
+        log_odds: f64,
+    ) -> ShelfEvent {
+        ShelfEvent::CountStep(CountStep {
+            shelf: self.shelf,
+            camera,
+            along: self.along,
+            after: window.0,
+            before: window.1,
+            delta,
+            gtins: normalised(&self.gtins),
+            log_odds,
+            carried: false,
+        })
+    }
+}
+
+fn weights(detection: &Detection) -> BTreeMap<Gtin, f64> {
+    detection.gtins.iter().copied().collect()
+}
+
+/// Adds a detection's probabilities to a sum that forgets slowly.
+fn add(sum: &mut BTreeMap<Gtin, f64>, detection: &Detection) {
+    for value in sum.values_mut() {
+        *value *= 0.95;
+    }
+    for (gtin, p) in &detection.gtins {
+        *sum.entry(*gtin).or_insert(0.0) += p;
+    }
+    sum.retain(|_, v| *v > 1e-3);
+}
+
+/// The share of a sum of probabilities that a detection agrees with; 1 where nobody knows.
+fn alike(sum: &BTreeMap<Gtin, f64>, detection: &Detection) -> f64 {
+    if sum.is_empty() || detection.gtins.is_empty() {
+        return 1.0;
+    }
+    let all: f64 = sum.values().sum();
+    let dot: f64 = detection
+        .gtins
+        .iter()
+        .map(|(g, p)| p * sum.get(g).copied().unwrap_or(0.0))
+        .sum();
+    dot / all.max(1e-9)
+}
+
+fn normalised(sum: &BTreeMap<Gtin, f64>) -> Vec<(Gtin, f64)> {
+    let all: f64 = sum.values().sum();
+    let mut out: Vec<(Gtin, f64)> = sum
+        .iter()
+        .map(|(g, v)| (*g, v / all.max(1e-9)))
+        .filter(|(_, p)| *p > 0.01)
+        .collect();
+    out.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    out.truncate(6);
+    out
+}
+
+/// Whether a hand's box holds or touches a product's.
+fn touches(hand: BBox, product: BBox) -> bool {
+    grown(hand, 0.35).intersection(product) > 0.15 * product.area()
+}
+
+fn grown(b: BBox, by: f64) -> BBox {
+    let (dx, dy) = (b.width() * by / 2.0, b.height() * by / 2.0);
+    BBox::new(b.x0 - dx, b.y0 - dy, b.x1 + dx, b.y1 + dy)
+}
+
+fn blend(a: BBox, b: BBox, part: f64) -> BBox {
+    let mix = |a: f64, b: f64| a + part * (b - a);
+    BBox::new(
+        mix(a.x0, b.x0),
+        mix(a.y0, b.y0),
+        mix(a.x1, b.x1),
+        mix(a.y1, b.y1),
+    )
+}

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use super::evidence::{Coverage, Covered};
 use super::interaction::{Interaction, Piece};
 use super::likelihood::{Load, Measured};
-use super::{Direction, Sources};
+use super::{Direction, Sources, Witness};
 use crate::gs1::{Epc, Gtin};
-use crate::ids::{CameraIx, ShelfIx};
+use crate::ids::ShelfIx;
 use crate::presence::Presence;
 use crate::shelf::{CountStep, WeightStep};
 use crate::store::Store;
@@ -26,7 +26,7 @@ pub struct Act {
     pub sources: Sources,
     /// It was taken from where somebody had misplaced it.
     pub misplaced: bool,
-    counted_by: Vec<(CameraIx, bool)>,
+    pub(super) told_by: Vec<Witness>,
 }
 
 impl Act {
@@ -134,9 +134,10 @@ fn best(mut accounts: Vec<Account>, keep: usize) -> Vec<Account> {
     for account in accounts {
         let same = |k: &Account| {
             k.acts.len() == account.acts.len()
-                && k.acts.iter().zip(&account.acts).all(|(a, b)| {
-                    a.same_item(b) && a.window == b.window && a.counted_by == b.counted_by
-                })
+                && k.acts
+                    .iter()
+                    .zip(&account.acts)
+                    .all(|(a, b)| a.same_item(b) && a.window == b.window && a.told_by == b.told_by)
         };
         if kept.len() < keep && !kept.iter().any(same) {
             kept.push(account);
@@ -249,7 +250,7 @@ impl Search<'_> {
                 ..Sources::default()
             },
             misplaced: c.misplaced,
-            counted_by: Vec::new(),
+            told_by: vec![Witness::Scale],
         };
         let acts: Vec<Act> = chosen.iter().enumerate().map(act).collect();
         (acts, density + set_log_prior(chosen))
@@ -353,6 +354,7 @@ impl Search<'_> {
                 let act = &mut told.acts[place];
                 act.epc = Some(tag.epc);
                 act.sources.rfid = true;
+                act.told_by.push(Witness::Rfid);
                 act.narrow(tag.window);
                 next.push(told);
             }
@@ -369,7 +371,7 @@ impl Search<'_> {
                     ..Sources::default()
                 },
                 misplaced: false,
-                counted_by: Vec::new(),
+                told_by: vec![Witness::Rfid],
             });
             next.push(new);
         }
@@ -382,7 +384,7 @@ impl Search<'_> {
             Direction::Putback
         };
         let units = step.delta.unsigned_abs().clamp(1, 4);
-        let witness = (step.camera, step.carried);
+        let witness = Witness::Camera(step.camera, step.carried);
         for account in beam {
             let mut mistaken = account.clone();
             mistaken.log_likelihood -= step.log_odds.clamp(0.5, 7.0);
@@ -392,11 +394,11 @@ impl Search<'_> {
             for act in &mut told.acts {
                 let fits = act.direction == direction
                     && near_in_time(act.window, (step.after, step.before))
-                    && !act.counted_by.contains(&witness)
+                    && !act.told_by.contains(&witness)
                     && (act.along - step.along).abs() < 0.6;
                 if fits && left > 0 {
                     told.log_likelihood += seen_as(step, act.gtin);
-                    act.counted_by.push(witness);
+                    act.told_by.push(witness);
                     act.sources.vision = true;
                     act.narrow((step.after, step.before));
                     left -= 1;
@@ -422,7 +424,7 @@ impl Search<'_> {
                             ..Sources::default()
                         },
                         misplaced: false,
-                        counted_by: vec![witness],
+                        told_by: vec![witness],
                     });
                 }
                 next.push(new);
@@ -527,7 +529,7 @@ fn seen_as(step: &CountStep, gtin: Gtin) -> f64 {
     libm::log(named.map_or(0.01, |(_, p)| p.max(0.01)))
 }
 
-fn near_in_time(a: (Timestamp, Timestamp), b: (Timestamp, Timestamp)) -> bool {
+pub(super) fn near_in_time(a: (Timestamp, Timestamp), b: (Timestamp, Timestamp)) -> bool {
     let slack = TimeDelta::from_millis(1200);
     a.0 <= b.1 + slack && b.0 <= a.1 + slack
 }

@@ -19,9 +19,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::gs1::{Epc, Gtin};
-use crate::ids::{GateIx, ShelfIx, VisitId};
+use crate::ids::{CameraIx, GateIx, ShelfIx, VisitId};
 use crate::presence::{Presence, TagEvent};
-use crate::shelf::ShelfEvent;
+use crate::shelf::{CountStep, ShelfEvent};
 use crate::store::{ReadPoint, Store};
 use crate::tracking::Tracking;
 use crate::units::{TimeDelta, Timestamp};
@@ -109,7 +109,29 @@ pub struct Fusion {
     sightings: BTreeMap<Epc, Vec<Sighting>>,
     /// Shelves that staff are restocking, and since when or until when they did.
     restocks: BTreeMap<ShelfIx, (Timestamp, Option<Timestamp>)>,
+    /// Acts decided lately, so that a late witness of one is not taken for another.
+    decided: Vec<Decided>,
     next_unit: u64,
+}
+
+/// An act that has been decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Decided {
+    shelf: ShelfIx,
+    direction: Direction,
+    gtin: Gtin,
+    window: (Timestamp, Timestamp),
+    unit: UnitId,
+    told_by: Vec<Witness>,
+}
+
+/// A sensor's say about one act; each says it once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Witness {
+    Rfid,
+    Scale,
+    /// A camera, by an item in a hand (`true`) or by one missed or found at its place.
+    Camera(CameraIx, bool),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -121,6 +143,8 @@ struct Sighting {
 
 /// How long sightings of a tag are kept.
 const SIGHTINGS_KEPT: TimeDelta = TimeDelta::from_millis(120_000);
+/// How long a decided act can still have late witnesses.
+const DECIDED_KEPT: TimeDelta = TimeDelta::from_millis(30_000);
 /// Sightings kept for one tag.
 const SIGHTINGS_MAX: usize = 200;
 
@@ -133,6 +157,7 @@ impl Fusion {
             carriers: Carriers::new(store),
             sightings: BTreeMap::new(),
             restocks: BTreeMap::new(),
+            decided: Vec::new(),
             next_unit: 0,
         }
     }
@@ -233,6 +258,9 @@ impl Fusion {
             ReadPoint::Gate(_) | ReadPoint::Zone(_) => None,
         };
         if let Some(shelf) = shelf {
+            if self.is_tagged_late(shelf, epc, gtin, direction, window) {
+                return;
+            }
             let piece = Piece::Tag {
                 epc,
                 gtin,
@@ -250,10 +278,82 @@ impl Fusion {
                 self.join(store, at, step.shelf, Piece::Weight(step));
             }
             ShelfEvent::CountStep(step) => {
-                self.join(store, at, step.shelf, Piece::Count(step));
+                if !self.is_told_late(&step) {
+                    self.join(store, at, step.shelf, Piece::Count(step));
+                }
             }
             ShelfEvent::Touched { .. } => {}
         }
+    }
+
+    /// Whether a camera tells late of an act that is decided already.
+    fn is_told_late(&mut self, step: &CountStep) -> bool {
+        let direction = if step.delta < 0 {
+            Direction::Take
+        } else {
+            Direction::Putback
+        };
+        let witness = Witness::Camera(step.camera, step.carried);
+        let same = |d: &&mut Decided| {
+            d.shelf == step.shelf
+                && d.direction == direction
+                && !d.told_by.contains(&witness)
+                && (step.gtins.is_empty()
+                    || step.gtins.iter().any(|(g, p)| *g == d.gtin && *p > 0.2))
+                && hypothesis::near_in_time(d.window, (step.after, step.before))
+        };
+        match self.decided.iter_mut().find(same) {
+            Some(decided) if step.delta.abs() == 1 => {
+                decided.told_by.push(witness);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a tag tells late of an act that is decided already; the unit gets its tag.
+    fn is_tagged_late(
+        &mut self,
+        shelf: ShelfIx,
+        epc: Epc,
+        gtin: Gtin,
+        direction: Direction,
+        window: (Timestamp, Timestamp),
+    ) -> bool {
+        let same = |d: &&mut Decided| {
+            d.shelf == shelf
+                && d.direction == direction
+                && d.gtin == gtin
+                && !d.told_by.contains(&Witness::Rfid)
+                && hypothesis::near_in_time(d.window, window)
+        };
+        let Some(decided) = self.decided.iter_mut().find(same) else {
+            return false;
+        };
+        decided.told_by.push(Witness::Rfid);
+        let unit = decided.unit;
+        self.clusters.tag_unit(unit, epc);
+        true
+    }
+
+    fn note_decided(&mut self, shelf: ShelfIx, account: &Account, first: UnitId) {
+        for (i, act) in account.acts.iter().enumerate() {
+            self.decided.push(Decided {
+                shelf,
+                direction: act.direction,
+                gtin: act.gtin,
+                window: act.window,
+                unit: UnitId(first.0 + i as u64),
+                told_by: act.told_by.clone(),
+            });
+        }
+        let newest = self
+            .decided
+            .iter()
+            .map(|d| d.window.1)
+            .max()
+            .unwrap_or(Timestamp::MIN);
+        self.decided.retain(|d| newest - d.window.1 < DECIDED_KEPT);
     }
 
     fn join(&mut self, store: &Store, at: Timestamp, shelf: ShelfIx, piece: Piece) {
@@ -372,6 +472,9 @@ impl Fusion {
         let branched = self
             .clusters
             .branch(shelf, accounts, whos, UnitId(first_unit));
+        if let Some(told) = branched.account() {
+            self.note_decided(shelf, told, UnitId(first_unit));
+        }
         out.extend(branched.actions(store).into_iter().map(Decision::Action));
         if !branched.reweighed.is_empty() {
             out.push(Decision::Reweighed(branched.reweighed));

@@ -195,6 +195,16 @@ impl Clusters {
         changed
     }
 
+    /// Gives a unit the tag that turned out to be its own.
+    pub(super) fn tag_unit(&mut self, unit: UnitId, epc: Epc) {
+        let worlds = self.clusters.iter_mut().flat_map(|c| &mut c.worlds);
+        let units = worlds.flat_map(|w| w.held.values_mut()).flatten();
+        for held in units.filter(|u| u.id == unit && u.epc.is_none()) {
+            held.epc = Some(epc);
+            held.sources.rfid = true;
+        }
+    }
+
     pub(super) fn holdings(&self, visit: VisitId) -> Holdings {
         let Some(cluster) = self.clusters.iter().find(|c| c.visits.contains(&visit)) else {
             return Holdings {
@@ -556,6 +566,13 @@ fn assignments(whos: &[Who]) -> Vec<(f64, Vec<Option<VisitId>>)> {
 }
 
 impl Branched {
+    /// The likeliest account.
+    pub(super) fn account(&self) -> Option<&Account> {
+        self.told
+            .first()
+            .and_then(|(_, _, n)| self.accounts.get(*n))
+    }
+
     /// The likeliest account as actions, each with its doubt.
     pub(super) fn actions(&self, store: &Store) -> Vec<Action> {
         let Some((_, assigned, n)) = self.told.first() else {

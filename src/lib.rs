@@ -1,6 +1,7 @@
 //! `basketd` runs on the box of a shop without tills.
 
 pub mod app;
+pub mod clock;
 pub mod engine;
 pub mod gs1;
 pub mod ids;
@@ -11,4 +12,5 @@ pub mod shelf;
 pub mod store;
 pub mod tracking;
 pub mod units;
+pub mod vision;
 pub mod wire;

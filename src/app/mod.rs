@@ -9,6 +9,8 @@ use crate::store::Store;
 use crate::units::Timestamp;
 use crate::wire::message::{Decoded, decode};
 
+pub mod inspect_model;
+
 #[derive(Debug, Parser)]
 #[command(name = "basketd", version, about)]
 struct Cli {
@@ -24,6 +26,12 @@ enum Command {
         #[arg(long)]
         store: PathBuf,
     },
+    /// Prints what a model file holds.
+    Inspect {
+        file: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub fn load_store(path: &Path) -> anyhow::Result<Store> {
@@ -36,6 +44,7 @@ pub fn load_store(path: &Path) -> anyhow::Result<Store> {
 
 pub fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Inspect { file, json } => inspect_model::run(&file, json),
         Command::Findings { recording, store } => {
             let store = load_store(&store)?;
             let mut engine = Engine::new(&store);

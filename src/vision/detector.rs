@@ -1,6 +1,8 @@
 //! One model, one thread: a frame's bytes in, detections in the pixels of the store file's camera
 //! out. Fed the same bytes it gives the same detections.
 
+use std::fmt;
+
 use super::backend::{Backend, Description, Session, SessionError, Tensor};
 use super::families::{Faults, RawDetection, Sink, arrange};
 use super::manifest::{Manifest, ManifestError, Role};
@@ -12,7 +14,6 @@ use crate::observation::Detection;
 use crate::units::BBox;
 
 /// A loaded model.
-#[derive(Debug)]
 pub struct Detector {
     manifest: Manifest,
     backend: Backend,
@@ -72,6 +73,15 @@ pub enum FrameError {
     NoModel,
 }
 
+impl fmt::Debug for Detector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Detector");
+        text.field("model", &self.manifest.name);
+        text.field("backend", &self.describe())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Detector {
     /// Loads a model, runs it once on plain grey, and refuses it where its outputs are not its
     /// family's.
@@ -118,6 +128,10 @@ impl Detector {
 
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 
     pub fn describe(&self) -> Description {

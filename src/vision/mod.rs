@@ -20,10 +20,12 @@ mod timings;
 #[cfg(feature = "tract")]
 mod tract;
 
-pub use backend::{Backend, BackendError, CHOICE_VARIABLE, Choice, Description, Port, Session};
+pub use backend::{
+    Backend, BackendError, CHOICE_VARIABLE, Choice, Description, Port, Session, SessionError,
+};
 pub use detector::{Detector, Found, FrameError, LoadError};
 pub use families::{FAMILIES, Family, Size, guess};
-pub use frame_runner::FrameRunner;
+pub use frame_runner::{FrameRunner, Out};
 pub use manifest::{Manifest, ManifestError, Role};
 pub use newest_wins::NewestWins;
 pub use pool::{CameraModel, Frame, Inferred, Pool};

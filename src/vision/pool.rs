@@ -82,7 +82,7 @@ impl Pool {
             let (answer, ready) = (answer.clone(), ready.clone());
             std::thread::Builder::new()
                 .name(format!("vision-{number}"))
-                .spawn(move || work(&models, backend, &queue, &answer, &ready))
+                .spawn(move || work(&models, backend, &queue, &answer, ready))
                 .expect("the system has threads to give at start")
         };
         let workers: Vec<_> = (0..workers).map(start).collect();
@@ -181,7 +181,7 @@ fn work(
     backend: Backend,
     queue: &Jobs,
     answers: &SyncSender<Answer>,
-    ready: &SyncSender<Result<(), LoadError>>,
+    ready: SyncSender<Result<(), LoadError>>,
 ) {
     let mut detectors = match load(models, backend) {
         Ok(detectors) => detectors,
@@ -194,6 +194,8 @@ fn work(
     if ready.send(Ok(())).is_err() {
         return;
     }
+    // Whoever waits for all to be ready waits until every one has let go.
+    drop(ready);
     loop {
         // The lock is held while waiting: whoever holds it gets the next frame.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid as _;
-use tract_onnx::tract_hir::internal::DimLike as _;
+use tract_onnx::tract_hir::internal::{DimLike as _, Op};
 
 use super::backend::{Description, Port, SessionError, Tensor as Output, check_input};
 use crate::clock::Stopwatch;
@@ -18,12 +18,19 @@ const VERSION: &str = "0.23.9";
 const FLOAT: &str = "F32";
 
 /// A model compiled for one input shape.
-#[derive(Debug)]
 pub struct Session {
     plan: Arc<TypedRunnableModel>,
     pub(super) inputs: Vec<Port>,
     pub(super) outputs: Vec<Port>,
     shape: [usize; 4],
+}
+
+/// The plan would fill pages.
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = f.debug_struct("Session");
+        text.field("shape", &self.shape).finish_non_exhaustive()
+    }
 }
 
 pub(super) fn describe() -> Description {
@@ -70,12 +77,7 @@ fn ports<F, O>(
 ) -> Result<Vec<Port>, SessionError>
 where
     F: Fact + Clone + 'static,
-    O: std::fmt::Debug
-        + std::fmt::Display
-        + AsRef<dyn tract_onnx::tract_core::ops::Op>
-        + AsMut<dyn tract_onnx::tract_core::ops::Op>
-        + Clone
-        + 'static,
+    O: std::fmt::Debug + std::fmt::Display + AsRef<dyn Op> + AsMut<dyn Op> + Clone + 'static,
 {
     let port = |outlet: &OutletId| {
         let (kind, shape) = read(model.outlet_fact(*outlet).map_err(failed)?);

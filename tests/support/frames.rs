@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// A path in the folder of shared material; `None`, with a printed line, where there is none.
-pub fn shared(path: &str) -> Option<PathBuf> {
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let shared = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
     if shared.is_dir() {
         Some(shared.join(path))
@@ -14,7 +14,12 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 }
 
 /// Every `step`th frame of a camera, `count` of them.
-pub fn frames(recording: &str, camera: &str, step: usize, count: usize) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn frames(
+    recording: &str,
+    camera: &str,
+    step: usize,
+    count: usize,
+) -> Option<Vec<Vec<u8>>> {
     let bytes =
         std::fs::read(shared("recordings")?.join(recording).join("recording.mcap")).unwrap();
     let topic = format!("/camera/{camera}/image");

@@ -40,7 +40,7 @@ const INT64: u64 = 7;
 
 /// One graph with one input.
 #[derive(Debug, Default)]
-pub struct Graph {
+pub(crate) struct Graph {
     nodes: Vec<Message>,
     weights: Vec<Message>,
     inputs: Vec<Message>,
@@ -49,33 +49,39 @@ pub struct Graph {
 
 /// An attribute of an operator.
 #[derive(Debug)]
-pub enum Attribute<'a> {
+pub(crate) enum Attribute<'a> {
     Int(&'a str, i64),
     Ints(&'a str, &'a [i64]),
 }
 
 impl Graph {
-    pub fn input(&mut self, name: &str, shape: &[usize]) {
+    pub(crate) fn input(&mut self, name: &str, shape: &[usize]) {
         self.inputs.push(value_info(name, shape));
     }
 
-    pub fn output(&mut self, name: &str, shape: &[usize]) {
+    pub(crate) fn output(&mut self, name: &str, shape: &[usize]) {
         self.outputs.push(value_info(name, shape));
     }
 
-    pub fn floats(&mut self, name: &str, shape: &[usize], values: &[f32]) {
+    pub(crate) fn floats(&mut self, name: &str, shape: &[usize], values: &[f32]) {
         assert_eq!(shape.iter().product::<usize>(), values.len());
         let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.weights.push(tensor(name, shape, FLOAT, &raw));
     }
 
-    pub fn ints(&mut self, name: &str, values: &[i64]) {
+    pub(crate) fn ints(&mut self, name: &str, values: &[i64]) {
         let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.weights
             .push(tensor(name, &[values.len()], INT64, &raw));
     }
 
-    pub fn node(&mut self, op: &str, inputs: &[&str], output: &str, attributes: &[Attribute<'_>]) {
+    pub(crate) fn node(
+        &mut self,
+        op: &str,
+        inputs: &[&str],
+        output: &str,
+        attributes: &[Attribute<'_>],
+    ) {
         let node = Message::default()
             .each(inputs, |m, input| m.text(1, input))
             .text(2, output)
@@ -86,7 +92,7 @@ impl Graph {
     }
 
     /// The whole file.
-    pub fn model(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn model(&self, name: &str) -> Vec<u8> {
         const IR_VERSION: u64 = 7;
         const OPSET: u64 = 13;
         let add = |field: u64| move |m: Message, one: &Message| m.bytes(field, &one.0);

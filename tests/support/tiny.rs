@@ -4,16 +4,16 @@
 
 use super::onnx::{Attribute, Graph};
 
-pub const SIDE: usize = 64;
+pub(crate) const SIDE: usize = 64;
 
 /// Cells at strides 8, 16 and 32.
-pub const CELLS: usize = 64 + 16 + 4;
+pub(crate) const CELLS: usize = 64 + 16 + 4;
 
 /// What to do wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     None,
-    /// Scores are not numbers.
+    /// Scores are not numbers. The sigmoid is missing as well: tract's makes 1 of what is none.
     NotANumber,
     /// The last sigmoid is missing.
     Logits,
@@ -21,7 +21,7 @@ pub enum Fault {
     Label,
 }
 
-pub fn model(fault: Fault) -> Vec<u8> {
+pub(crate) fn model(fault: Fault) -> Vec<u8> {
     let labels = if fault == Fault::Label { 3 } else { 2 };
     let mut graph = Graph::default();
     graph.input("image", &[1, 3, SIDE, SIDE]);
@@ -69,7 +69,7 @@ fn level(graph: &mut Graph, fault: Fault, stride: i64) -> String {
     graph.node("AveragePool", &["image"], &mean, &pool);
     graph.node("Conv", &[&mean, "box.w", "box.b"], &boxes, &[]);
     graph.node("Conv", &[&mean, "score.w", "score.b"], &logits, &[]);
-    let scores = if fault == Fault::Logits {
+    let scores = if matches!(fault, Fault::Logits | Fault::NotANumber) {
         logits
     } else {
         graph.node("Sigmoid", &[&logits], &named("score"), &[]);

@@ -150,7 +150,7 @@ impl<'a> Sink<'a> {
 
 /// The places of the expected shapes among those found; `None` where they are not the same
 /// shapes. Exporters write outputs in any order.
-pub fn arrange(found: &[Vec<usize>], expected: &[Vec<usize>]) -> Option<Vec<usize>> {
+pub(super) fn arrange(found: &[Vec<usize>], expected: &[Vec<usize>]) -> Option<Vec<usize>> {
     let mut places: Vec<usize> = Vec::with_capacity(expected.len());
     for shape in expected {
         let fits = |place: &usize| !places.contains(place) && found.get(*place) == Some(shape);

@@ -387,3 +387,38 @@ fn a_pool_that_cannot_load_its_model_says_so() {
     let error = Pool::new(models, backends()[0], 2).unwrap_err().to_string();
     assert!(error.contains("raw logits"), "{error}");
 }
+
+/// `basketd inspect` of the tiny model with a library and backend of this name.
+fn inspect(library: &str, backend: &str) -> (bool, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_basketd"))
+        .args(["inspect", "--json"])
+        .arg(own_models().join("tiny"))
+        .env("ORT_DYLIB_PATH", library)
+        .env("BASKETD_BACKEND", backend)
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn a_library_that_does_not_load_is_named_and_tract_takes_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("libonnxruntime.so");
+    std::fs::write(&library, b"no library").unwrap();
+    let library = library.to_str().unwrap();
+    let (done, text) = inspect(library, "onnxruntime");
+    if done {
+        println!("skipped: another ONNX Runtime is installed on this box");
+        return;
+    }
+    assert!(
+        text.contains(library) && text.trim_end().lines().count() == 1,
+        "{text}"
+    );
+    let (done, text) = inspect(library, "auto");
+    assert!(done && text.contains("\"backend\":\"tract\""), "{text}");
+    let (done, text) = inspect(library, "cuda");
+    assert!(!done && text.contains("no backend `cuda`"), "{text}");
+}

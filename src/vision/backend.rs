@@ -145,7 +145,7 @@ impl Backend {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Port {
     pub name: String,
-    /// The type of its elements, as the runtime spells it.
+    /// The type of its elements, such as `f32`.
     pub kind: String,
     /// `None` for a dimension that the model leaves open.
     pub shape: Vec<Option<usize>>,
@@ -223,16 +223,12 @@ impl Session {
 }
 
 /// Whether a model takes one f32 image of this shape.
-pub(super) fn check_input(
-    inputs: &[Port],
-    float: &str,
-    wanted: [usize; 4],
-) -> Result<(), SessionError> {
+pub(super) fn check_input(inputs: &[Port], wanted: [usize; 4]) -> Result<(), SessionError> {
     let [found] = inputs else {
         return Err(SessionError::Inputs(inputs.len()));
     };
     let open_or_equal = |(dim, wanted): (&Option<usize>, usize)| dim.is_none_or(|d| d == wanted);
-    let fits = found.kind == float
+    let fits = found.kind == "f32"
         && found.shape.len() == wanted.len()
         && found.shape.iter().zip(wanted).all(open_or_equal);
     if fits {

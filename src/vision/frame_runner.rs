@@ -5,18 +5,20 @@
 use std::collections::VecDeque;
 
 use super::detector::{Found, FrameError};
-use super::pool::{Frame, Pool};
+use super::pool::{Frame, Inferred, Pool};
 use super::timings::Timings;
 
 /// Messages that wait behind a frame, at most; at the rates of the busiest shop a few seconds.
 const MOST_WAITING: usize = 65_536;
 
 /// Push messages in, with their frame where a model has to look at one; pop after each push until
-/// `None`, and drain at the end.
+/// `None`, so that no more wait than have to; drain at the end.
 #[derive(Debug)]
 pub struct FrameRunner<T> {
     pool: Pool,
     waiting: VecDeque<(T, bool)>,
+    /// Answers that had to be taken to make room for a frame, oldest first.
+    answered: VecDeque<Inferred>,
 }
 
 /// A message, and what came of its frame where it had one.
@@ -27,17 +29,26 @@ impl<T> FrameRunner<T> {
         Self {
             pool,
             waiting: VecDeque::new(),
+            answered: VecDeque::new(),
         }
     }
 
-    /// Appends a message. Whoever pops after each push will not see it wait.
+    /// Appends a message; waits where the workers have no room for its frame.
     pub fn push(&mut self, message: T, frame: Option<Frame>) {
-        let has_frame = frame.is_some();
-        if let Some(frame) = frame {
-            let accepted = self.pool.submit(frame);
-            debug_assert!(accepted.is_ok(), "pop makes room before each push");
+        self.waiting.push_back((message, frame.is_some()));
+        let mut rest = frame;
+        while let Some(frame) = rest.take() {
+            let camera = frame.camera;
+            if let Err(refused) = self.pool.submit(frame) {
+                match self.pool.recv() {
+                    Some(answer) => {
+                        self.answered.push_back(answer);
+                        rest = Some(refused);
+                    }
+                    None => self.answered.push_back(Inferred::lost(camera)),
+                }
+            }
         }
-        self.waiting.push_back((message, has_frame));
     }
 
     /// The next message in the order of the pushes; `None` where the workers should be given more
@@ -57,12 +68,25 @@ impl<T> FrameRunner<T> {
         let (_, has_frame) = self.waiting.front()?;
         let mut outcome = None;
         if *has_frame {
-            let pool = &mut self.pool;
-            let inferred = if wait { pool.recv() } else { pool.try_recv() }?;
-            outcome = Some(inferred.outcome);
+            outcome = Some(self.answer(wait)?);
         }
         let (message, _) = self.waiting.pop_front()?;
         Some((message, outcome))
+    }
+
+    fn answer(&mut self, wait: bool) -> Option<Result<Found, FrameError>> {
+        if let Some(answer) = self.answered.pop_front() {
+            return Some(answer.outcome);
+        }
+        match self.pool.try_recv() {
+            Some(answer) => Some(answer.outcome),
+            None if wait => {
+                let answer = self.pool.recv();
+                // Without workers there will be no answer, and the messages go on without it.
+                Some(answer.map_or(Err(FrameError::Panicked), |answer| answer.outcome))
+            }
+            None => None,
+        }
     }
 
     pub fn timings(&self) -> Timings {

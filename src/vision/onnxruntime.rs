@@ -15,9 +15,6 @@ use crate::clock::Stopwatch;
 /// The environment variable that names the library, the same that other programs with `ort` use.
 const PATH_VARIABLE: &str = "ORT_DYLIB_PATH";
 
-/// As ONNX Runtime spells the only element type that we feed.
-const FLOAT: &str = "f32";
-
 /// The library of this process.
 #[derive(Debug)]
 pub struct Library {
@@ -160,7 +157,7 @@ impl Library {
             .map_err(|error| SessionError::Runtime(one_line(&error.to_string())))?;
         let inputs: Vec<_> = session.inputs().iter().map(port).collect();
         if let Some(wanted) = input {
-            check_input(&inputs, FLOAT, wanted)?;
+            check_input(&inputs, wanted)?;
         }
         Ok(Session {
             outputs: session.outputs().iter().map(port).collect(),

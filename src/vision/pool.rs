@@ -38,6 +38,16 @@ pub struct Inferred {
     pub outcome: Result<Found, FrameError>,
 }
 
+impl Inferred {
+    /// Of a frame that no worker was there for.
+    pub(super) fn lost(camera: CameraIx) -> Self {
+        Self {
+            camera,
+            outcome: Err(FrameError::Panicked),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Answer {
     number: u64,
@@ -49,7 +59,7 @@ type Job = (u64, Frame);
 type Jobs = Arc<Mutex<Receiver<Job>>>;
 type Models = Arc<BTreeMap<CameraIx, CameraModel>>;
 
-/// See the module's own words.
+/// Workers with their detectors.
 #[derive(Debug)]
 pub struct Pool {
     /// `None` only while dropping.
@@ -207,7 +217,7 @@ fn work(
     }
 }
 
-/// One detector for each model, by its weights' path and name.
+/// One detector for each model, by its name.
 fn load(models: &Models, backend: Backend) -> Result<BTreeMap<String, Detector>, LoadError> {
     let mut detectors = BTreeMap::new();
     for model in models.values() {

@@ -14,9 +14,6 @@ use crate::clock::Stopwatch;
 /// The version that Cargo.toml pins.
 const VERSION: &str = "0.23.9";
 
-/// As tract spells the only element type that we feed.
-const FLOAT: &str = "F32";
-
 /// A model compiled for one input shape.
 pub struct Session {
     plan: Arc<TypedRunnableModel>,
@@ -52,7 +49,7 @@ pub(super) fn load(weights: &[u8], input: Option<[usize; 4]>) -> Result<Session,
             (fact.datum_type.concretize(), shape.collect())
         })?;
         if let Some(wanted) = input {
-            check_input(&inputs, FLOAT, wanted)?;
+            check_input(&inputs, wanted)?;
             let fact = f32::fact(wanted).into();
             model = model.with_input_fact(0, fact).map_err(failed)?;
         }
@@ -86,7 +83,7 @@ where
             name: name
                 .unwrap_or_else(|| &model.node(outlet.node).name)
                 .to_owned(),
-            kind: kind.map_or_else(|| "?".to_owned(), |kind| format!("{kind:?}")),
+            kind: kind.map_or_else(|| "?".to_owned(), |kind| format!("{kind:?}").to_lowercase()),
             shape,
         })
     };
@@ -131,4 +128,23 @@ fn guarded<R>(work: impl FnOnce() -> Result<R, SessionError>) -> Result<R, Sessi
             text.unwrap_or("without a word").to_owned(),
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_version_that_is_told_is_the_one_that_is_built() {
+        let lock = include_str!("../../Cargo.lock");
+        let package = format!("name = \"tract-onnx\"\nversion = \"{}\"", super::VERSION);
+        assert!(lock.contains(&package));
+    }
+
+    #[test]
+    fn a_panic_becomes_an_error() {
+        let error = super::guarded::<()>(|| panic!("index {} out of bounds", 7)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the runtime panicked: index 7 out of bounds"
+        );
+    }
 }

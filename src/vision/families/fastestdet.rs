@@ -59,3 +59,36 @@ impl Family for FastestDet {
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + libm::expf(-x))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_becomes_a_box() {
+        let input = Size {
+            width: 64,
+            height: 32,
+        };
+        // Four columns, two rows, two labels; the thing is in the second row's third cell.
+        let mut data = vec![0.0; 7 * 8];
+        let cell = 6;
+        data[cell] = 0.9;
+        data[6 * 8 + cell] = 0.8;
+        let output = Tensor {
+            shape: vec![1, 7, 2, 4],
+            data: &data,
+        };
+        let mut found = Vec::new();
+        let mut sink = Sink::new(0.5, &mut found);
+        FastestDet.decode(&[output], input, &mut sink);
+        sink.finish().unwrap();
+        assert_eq!(found.len(), 1);
+        // Its centre at a half and at two quarters, its size a half of the picture.
+        assert_eq!(
+            (found[0].label, found[0].bbox),
+            (1, [16.0, 8.0, 48.0, 24.0])
+        );
+        assert!((found[0].score - 0.8586).abs() < 1e-3, "{}", found[0].score);
+    }
+}

@@ -72,7 +72,41 @@ fn expectation(logits: &[f32]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::expectation;
+    use super::*;
+
+    #[test]
+    fn a_cell_becomes_a_box() {
+        let input = Size {
+            width: 32,
+            height: 32,
+        };
+        let shapes = NanoDet.outputs(input, 2);
+        let mut data: Vec<_> = shapes
+            .iter()
+            .map(|shape| vec![0.0; shape.iter().product()])
+            .collect();
+        // Stride 16, the upper right cell: sure distances of 0, 0, 0 and 1 strides.
+        data[1][2 + 1] = 0.75;
+        for (side, bin) in [0, 0, 0, 1].into_iter().enumerate() {
+            data[4][SIDES * BINS + side * BINS + bin] = 100.0;
+        }
+        let outputs = shapes.iter().zip(&data).map(|(shape, data)| Tensor {
+            shape: shape.clone(),
+            data,
+        });
+        let outputs: Vec<_> = outputs.collect();
+        let mut found = Vec::new();
+        let mut sink = Sink::new(0.5, &mut found);
+        NanoDet.decode(&outputs, input, &mut sink);
+        sink.finish().unwrap();
+        let [one] = found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(
+            (one.label, one.score, one.bbox),
+            (1, 0.75, [24.0, 8.0, 24.0, 24.0])
+        );
+    }
 
     #[test]
     fn a_distance_is_the_mean_of_its_distribution() {

@@ -44,3 +44,30 @@ impl Family for UltraFace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_background_is_no_label() {
+        let input = Size {
+            width: 320,
+            height: 240,
+        };
+        let tensor = |columns, data| Tensor {
+            shape: vec![1, 2, columns],
+            data,
+        };
+        let scores = tensor(2, &[0.99, 0.01, 0.2, 0.8]);
+        let boxes = tensor(4, &[0.0, 0.0, 1.0, 1.0, 0.25, 0.5, 0.5, 1.0]);
+        let mut found = Vec::new();
+        let mut sink = Sink::new(0.7, &mut found);
+        UltraFace.decode(&[scores, boxes], input, &mut sink);
+        sink.finish().unwrap();
+        let [one] = found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!((one.label, one.bbox), (0, [80.0, 120.0, 160.0, 240.0]));
+    }
+}

@@ -177,7 +177,7 @@ pub enum SessionError {
     #[error("the model has {0} inputs; one image is all it can be given")]
     Inputs(usize),
     #[error("the model's input {found} does not take f32 {wanted:?}, as the manifest says")]
-    Input { found: Port, wanted: [usize; 4] },
+    Input { found: String, wanted: [usize; 4] },
     #[error("the runtime panicked: {0}")]
     Panicked(String),
 }
@@ -234,7 +234,7 @@ pub(super) fn check_input(inputs: &[Port], wanted: [usize; 4]) -> Result<(), Ses
     if fits {
         Ok(())
     } else {
-        let found = found.clone();
+        let found = found.to_string();
         Err(SessionError::Input { found, wanted })
     }
 }

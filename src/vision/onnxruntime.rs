@@ -64,7 +64,7 @@ fn find() -> Result<Library, String> {
             }
             // A name that the linker does not find is no news; a file that is there and does not
             // load is.
-            Err(ort::LoadDynamicError::Dlopen { .. }) if !named && plain => {}
+            Err(OpenError::Load(ort::LoadDynamicError::Dlopen { .. })) if !named && plain => {}
             Err(reason) => reasons.push(one_line(&reason.to_string())),
         }
     }
@@ -78,16 +78,22 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error(transparent)]
+    Load(#[from] ort::LoadDynamicError),
+    #[error(transparent)]
+    Environment(#[from] ort::Error),
+}
+
 /// Only `init_from` is ever called: `init` panics where there is no library.
-fn open(path: &Path) -> Result<Library, ort::LoadDynamicError> {
+fn open(path: &Path) -> Result<Library, OpenError> {
     let builder = ort::init_from(path)?
         .with_name("basketd")
         .with_telemetry(false)
         .with_logger(Arc::new(log));
     let path = mapped(path).unwrap_or_else(|| path.to_owned());
-    let environment = builder
-        .build()
-        .map_err(|_| ort::LoadDynamicError::MissingApi { path: path.clone() })?;
+    let environment = builder.build()?;
     Ok(Library {
         environment,
         version: version(&path).unwrap_or_else(|| "of unknown version".to_owned()),

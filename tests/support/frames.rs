@@ -1,4 +1,5 @@
 //! Frames of the sample recordings beside the repository.
+#![expect(clippy::print_stdout, reason = "says what is skipped")]
 
 use std::path::PathBuf;
 
@@ -20,12 +21,12 @@ pub(crate) fn frames(
     step: usize,
     count: usize,
 ) -> Option<Vec<Vec<u8>>> {
-    let bytes =
-        std::fs::read(shared("recordings")?.join(recording).join("recording.mcap")).unwrap();
+    let bytes = std::fs::read(shared("recordings")?.join(recording).join("recording.mcap"))
+        .expect("the recording is there");
     let topic = format!("/camera/{camera}/image");
     let messages = mcap::MessageStream::new(&bytes)
-        .unwrap()
-        .map(Result::unwrap);
+        .expect("it is MCAP")
+        .map(|message| message.expect("it is whole"));
     let frames = messages.filter(|message| message.channel.topic == topic);
     let frames = frames.step_by(step).take(count);
     Some(frames.map(|frame| picture(&frame.data).to_vec()).collect())
@@ -48,7 +49,7 @@ fn picture(mut message: &[u8]) -> &[u8] {
 fn varint(bytes: &mut &[u8]) -> u64 {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
-        let (first, rest) = bytes.split_first().unwrap();
+        let (first, rest) = bytes.split_first().expect("messages are whole");
         *bytes = rest;
         value |= u64::from(first & 0x7f) << shift;
         if first & 0x80 == 0 {

@@ -64,6 +64,7 @@
 
 pub mod app;
 pub mod basket;
+pub mod clock;
 pub mod engine;
 pub mod fusion;
 pub mod gs1;
@@ -75,4 +76,5 @@ pub mod shelf;
 pub mod store;
 pub mod tracking;
 pub mod units;
+pub mod vision;
 pub mod wire;

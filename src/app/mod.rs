@@ -1,5 +1,6 @@
 //! The program: the command line and one file for each subcommand.
 
+mod inspect_model;
 mod replay;
 mod score;
 
@@ -18,6 +19,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Prints what a recording or a model file holds.
+    Inspect {
+        file: std::path::PathBuf,
+        /// JSON lines instead of tables.
+        #[arg(long)]
+        json: bool,
+    },
     /// Runs the engine over a recording.
     Replay(replay::Args),
     /// Measures receipts against the truth.
@@ -34,6 +42,7 @@ pub fn load_store(path: &Path) -> anyhow::Result<Store> {
 
 pub fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::Inspect { file, json } => inspect_model::run(&file, json),
         Command::Replay(args) => replay::run(&args),
         Command::Score(args) => score::run(&args),
     }

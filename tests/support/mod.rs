@@ -1,0 +1,6 @@
+//! What several tests share.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+pub(crate) mod frames;
+pub(crate) mod onnx;
+pub(crate) mod tiny;

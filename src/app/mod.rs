@@ -32,12 +32,27 @@ enum Command {
     Score(score::Args),
 }
 
-pub fn load_store(path: &Path) -> anyhow::Result<Store> {
+/// A store file with all that it refers to.
+struct Loaded {
+    store: Store,
+    /// Of the store file, hexadecimal.
+    sha256: String,
+    /// The folder of model manifests.
+    models: std::path::PathBuf,
+}
+
+fn load_store(path: &Path) -> anyhow::Result<Loaded> {
     let text = std::fs::read_to_string(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let catalog = crate::store::file::catalog_path(&text).map_err(anyhow::Error::msg)?;
     let catalog = std::fs::read_to_string(folder.join(catalog))?;
-    crate::store::file::parse(&text, &catalog).map_err(anyhow::Error::msg)
+    let store = crate::store::file::parse(&text, &catalog).map_err(anyhow::Error::msg)?;
+    let models = folder.join(crate::store::file::models_path(&text).unwrap_or("models".into()));
+    Ok(Loaded {
+        store,
+        sha256: String::new(),
+        models,
+    })
 }
 
 pub fn main() -> anyhow::Result<()> {
@@ -55,4 +70,13 @@ pub fn main() -> anyhow::Result<()> {
 )]
 fn print(text: &str) {
     println!("{text}");
+}
+
+/// Prints a line for people where standard output is for machines.
+#[expect(
+    clippy::print_stderr,
+    reason = "standard output is taken by what was asked for"
+)]
+fn print_err(text: &str) {
+    eprintln!("{text}");
 }

@@ -32,6 +32,9 @@ pub struct Baskets {
     next_n: u64,
     /// How long after a visit's leaving all sensors have told of it.
     settle_delay: TimeDelta,
+    /// The same after a token shown at the exit: whoever shows it has walked there from the
+    /// shelves, so that only tags are still to be waited for.
+    shown_delay: TimeDelta,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -55,6 +58,7 @@ impl Baskets {
             prices: BTreeMap::new(),
             next_n: 0,
             settle_delay: receipt::settle_delay(store),
+            shown_delay: receipt::shown_delay(store),
         }
     }
 
@@ -98,9 +102,16 @@ impl Baskets {
     }
 
     pub fn on_left(&mut self, id: VisitId) {
-        let left_at = self.visits.visit(id).and_then(|v| v.left_at);
+        let visit = self.visits.visit(id);
+        let left_at = visit.and_then(|v| v.left_at);
+        let shown = visit.is_some_and(Visit::has_shown_token);
         if let (Some(basket), Some(left_at)) = (self.open.get_mut(&id), left_at) {
-            basket.due = Some(left_at + self.settle_delay);
+            let walked = if shown {
+                self.shown_delay
+            } else {
+                self.settle_delay
+            };
+            basket.due = Some(left_at + walked);
         }
     }
 

@@ -53,28 +53,32 @@ pub(super) fn compose(
 /// the gate's antennas hear a passing tag for seconds, a shelf's tag is missed after two rounds.
 pub(super) fn settle_delay(store: &Store) -> TimeDelta {
     let t = &store.tunables.fusion;
-    let shelf_tags = store
-        .antennas
-        .iter()
-        .any(|a| matches!(a.read_point, ReadPoint::Shelf(_) | ReadPoint::Gondola(_)));
-    let gate_tags = store
-        .antennas
-        .iter()
-        .any(|a| matches!(a.read_point, ReadPoint::Gate(_)));
     let cameras = store
         .cameras
         .iter()
         .any(|c| matches!(c.view, View::Shelf { .. }));
-    let waits = [
-        (!store.scales.is_empty(), t.wait_scale_s),
-        (cameras, 1.8),
-        (shelf_tags, t.wait_rfid_s),
-        (gate_tags, 3.5),
-    ];
+    let waits = [(!store.scales.is_empty(), t.wait_scale_s), (cameras, 1.8)];
     let slowest = waits
         .iter()
         .filter(|(is, _)| *is)
         .map(|(_, s)| *s)
         .fold(0.5, f64::max);
-    TimeDelta::from_secs(slowest)
+    TimeDelta::from_secs(slowest).max(shown_delay(store))
+}
+
+/// How long tags are waited for after an exit.
+pub(super) fn shown_delay(store: &Store) -> TimeDelta {
+    let at = |is: fn(&ReadPoint) -> bool| store.antennas.iter().any(|a| is(&a.read_point));
+    let shelf = at(|p| matches!(p, ReadPoint::Shelf(_) | ReadPoint::Gondola(_)));
+    let gate = at(|p| matches!(p, ReadPoint::Gate(_)));
+    let wait_shelf = if shelf {
+        store.tunables.fusion.wait_rfid_s
+    } else {
+        0.0
+    };
+    TimeDelta::from_secs(if gate {
+        wait_shelf.max(3.5)
+    } else {
+        wait_shelf
+    })
 }

@@ -36,6 +36,7 @@ pub struct Visit {
     pub exit_gate: Option<GateIx>,
     /// People inside.
     tracks: BTreeSet<TrackId>,
+    shown: bool,
     /// People of the party who have left.
     left: u32,
     /// People whom the cameras lost inside.
@@ -45,6 +46,11 @@ pub struct Visit {
 impl Visit {
     pub fn anonymous(&self) -> bool {
         self.token.is_none()
+    }
+
+    /// Whether it ended with its token shown at an exit, rather than seen by cameras.
+    pub fn has_shown_token(&self) -> bool {
+        self.shown
     }
 
     /// How many admitted people have no track yet.
@@ -172,6 +178,7 @@ impl Visits {
             visit.exit_gate = Some(gate);
             if visit.tracks.is_empty() {
                 visit.left_at = Some(at);
+                visit.shown = true;
                 out.push(VisitChange::Left(visit.id));
             }
         }
@@ -204,6 +211,7 @@ impl Visits {
             left_at: None,
             exit_gate: None,
             tracks: BTreeSet::new(),
+            shown: false,
             left: 0,
             lost: 0,
         };

@@ -205,6 +205,7 @@ impl Engine {
                     .visits
                     .on_gate(&store, at, gate, &event, tracking, &mut changes);
                 self.on_visits(at, &changes);
+                self.close_due(at);
             }
             Sensed::Door { .. } => {}
         }
@@ -337,12 +338,16 @@ impl Engine {
             .visits
             .on_timeout(&store, at, &mut changes);
         self.on_visits(at, &changes);
-        for (visit, left_at) in self.state.baskets.due(at) {
-            self.close(at, visit, left_at);
-        }
+        self.close_due(at);
         for visit in self.state.baskets.expired(at) {
             self.state.fusion.forget(visit, at);
             self.state.baskets.forget(visit);
+        }
+    }
+
+    fn close_due(&mut self, at: Timestamp) {
+        for (visit, left_at) in self.state.baskets.due(at) {
+            self.close(at, visit, left_at);
         }
     }
 

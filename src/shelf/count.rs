@@ -44,6 +44,8 @@ struct Slot {
     gone: bool,
     back: u32,
     back_since: Timestamp,
+    /// Since when what came back has not moved.
+    still_since: Timestamp,
     /// When a body or hand last covered it.
     last_hidden: Option<Timestamp>,
 }
@@ -71,6 +73,8 @@ struct Carry {
 
 /// Boxes that overlap at least so much are one thing at rest.
 const SAME: f64 = 0.55;
+/// Boxes of one thing that does not move overlap at least so much.
+const STILL: f64 = 0.85;
 /// A slot covered by more than this by a body or hand is not missed but hidden.
 const HIDDEN: f64 = 0.25;
 /// An item's leaving is told at these log odds.
@@ -245,6 +249,7 @@ impl CameraView {
             gone: false,
             back: 0,
             back_since: at,
+            still_since: at,
             last_hidden: None,
         };
         if !learning {
@@ -363,23 +368,22 @@ impl Slot {
         if self.gone {
             if self.back == 0 {
                 self.back_since = at;
+                self.still_since = at;
                 self.gtins.clear();
+            } else if self.bbox.iou(d.bbox) < STILL {
+                self.still_since = at;
             }
             self.back += 1;
             add(&mut self.gtins, d);
-            self.bbox = blend(self.bbox, d.bbox, 0.5);
-            let rested = at - self.back_since >= TimeDelta::from_millis(600);
+            self.bbox = blend(self.bbox, d.bbox, 0.6);
+            let rested = at - self.still_since >= TimeDelta::from_millis(500);
             if self.back < 3 || !rested {
                 return None;
             }
             self.gone = false;
             self.missing_since = None;
             self.gone_log = 0.0;
-            let window = (
-                self.last_seen
-                    .max(self.back_since - TimeDelta::from_millis(400)),
-                self.back_since,
-            );
+            let window = (self.back_since, self.still_since);
             self.last_seen = at;
             return Some(self.step(camera, 1, window, 3.0));
         }

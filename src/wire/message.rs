@@ -73,6 +73,49 @@ struct RawDoor {
     open: bool,
 }
 
+/// The picture of a `foxglove.CompressedImage` (protobuf): field 2, `data`.
+pub fn decode_image(payload: &[u8]) -> Result<&[u8], String> {
+    let mut rest = payload;
+    let mut found: Option<&[u8]> = None;
+    while !rest.is_empty() {
+        let key = varint(&mut rest)?;
+        match key & 7 {
+            0 => {
+                varint(&mut rest)?;
+            }
+            2 => {
+                let length = usize::try_from(varint(&mut rest)?).unwrap_or(usize::MAX);
+                let (field, after) = rest
+                    .split_at_checked(length)
+                    .ok_or("a field runs past the end")?;
+                rest = after;
+                if key >> 3 == 2 {
+                    found = Some(field);
+                }
+            }
+            kind => {
+                return Err(format!(
+                    "protobuf wire type {kind}, which no field of an image has"
+                ));
+            }
+        }
+    }
+    found.ok_or_else(|| "an image without data".to_owned())
+}
+
+fn varint(rest: &mut &[u8]) -> Result<u64, String> {
+    let mut value = 0_u64;
+    for i in 0..10 {
+        let (byte, after) = rest.split_first().ok_or("a number runs past the end")?;
+        *rest = after;
+        value |= u64::from(byte & 127) << (7 * i).min(63);
+        if byte & 128 == 0 {
+            return Ok(value);
+        }
+    }
+    Err("a number of more than ten bytes".to_owned())
+}
+
 /// Decodes one message; the error says what is wrong with it.
 pub fn decode(
     store: &Store,

@@ -1,0 +1,151 @@
+//! `basketd replay`: the engine over a recording, at a virtual clock. Nothing is added after the
+//! last message: a deadline that it does not reach does not fire.
+
+mod player;
+mod summary;
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use self::player::{Player, Sinks};
+use self::summary::Summary;
+use crate::clock::Stopwatch;
+use crate::engine::Engine;
+use crate::recording;
+use crate::store::Store;
+use crate::wire::event::Origin;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The recording; several files in order are one.
+    #[arg(required = true)]
+    recordings: Vec<PathBuf>,
+    /// The store file.
+    #[arg(long)]
+    store: PathBuf,
+    /// Where to write the events, a line each; `-` for standard output.
+    #[arg(long)]
+    events: Option<PathBuf>,
+    /// `max`, or how many times as fast as it was recorded.
+    #[arg(long, default_value = "max", value_parser = parse_speed)]
+    speed: Speed,
+    /// Lets frames go through the models even where the recording holds detections.
+    #[arg(long)]
+    infer: bool,
+    /// Where to write people on the floor plan, a line a track and second.
+    #[arg(long)]
+    tracks: Option<PathBuf>,
+    /// Where to write what presence, tracking and shelves found, a line each; for looking into a
+    /// recording.
+    #[arg(long)]
+    findings: Option<PathBuf>,
+    /// Where to write the frozen engine after the last message.
+    #[arg(long)]
+    freeze: Option<PathBuf>,
+    /// A frozen engine to go on from.
+    #[arg(long)]
+    thaw: Option<PathBuf>,
+    /// Threads that run models.
+    #[arg(long, default_value_t = default_workers())]
+    workers: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Speed {
+    Max,
+    Times(f64),
+}
+
+fn parse_speed(text: &str) -> Result<Speed, String> {
+    if text == "max" {
+        return Ok(Speed::Max);
+    }
+    match text.parse::<f64>() {
+        Ok(times) if times.is_finite() && times > 0.0 => Ok(Speed::Times(times)),
+        _ => Err("a speed is `max` or a number above 0".to_owned()),
+    }
+}
+
+fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let loaded = super::load_store(&args.store)?;
+    let store = Arc::new(loaded.store);
+    let watch = Stopwatch::start();
+    let facts = recording::facts(&args.recordings)?;
+    for note in store_notes(&store, &loaded.sha256, &facts) {
+        tracing::warn!("{note}");
+    }
+    let origin = Origin {
+        store: store.id.clone(),
+        journal: facts.journal.clone(),
+    };
+    let mut engine = match &args.thaw {
+        Some(path) => thaw(&store, path)?,
+        None => Engine::new(Arc::clone(&store)),
+    };
+    if args.findings.is_some() {
+        engine.show_findings();
+    }
+    let sinks = Sinks {
+        events: sink(args.events.as_deref())?,
+        tracks: sink(args.tracks.as_deref())?,
+        findings: sink(args.findings.as_deref())?,
+    };
+    let pool = player::pool(&store, &loaded.models, &facts, args.infer, args.workers)?;
+    let mut player = Player::new(engine, origin, sinks, &facts, pool, args.infer);
+    if let Speed::Times(times) = args.speed {
+        player.pace(times);
+    }
+    recording::read(&args.recordings, |message| player.take(message))?;
+    let (engine, summary) = player.finish()?;
+    if let Some(path) = &args.freeze {
+        std::fs::write(path, engine.freeze()).with_context(|| path.display().to_string())?;
+    }
+    let text = summary.table(&store, watch.nanos());
+    if args.events.as_deref() == Some(Path::new("-")) {
+        super::print_err(&text);
+    } else {
+        super::print(&text);
+    }
+    Ok(())
+}
+
+fn store_notes(store: &Store, sha256: &str, facts: &recording::Facts) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(recorded) = facts.store.as_ref().filter(|id| **id != store.id) {
+        notes.push(format!(
+            "recorded in store `{recorded}`, replayed with store `{}`",
+            store.id
+        ));
+    }
+    if facts
+        .store_sha256
+        .as_ref()
+        .is_some_and(|recorded| recorded != sha256)
+    {
+        notes.push("recorded with another store file than this one".to_owned());
+    }
+    notes
+}
+
+fn thaw(store: &Arc<Store>, path: &Path) -> anyhow::Result<Engine> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    Engine::thaw(Arc::clone(store), &bytes).with_context(|| path.display().to_string())
+}
+
+fn sink(path: Option<&Path>) -> anyhow::Result<Option<Box<dyn Write>>> {
+    let Some(path) = path else { return Ok(None) };
+    if path == Path::new("-") {
+        return Ok(Some(Box::new(std::io::stdout().lock())));
+    }
+    let file =
+        File::create(path).with_context(|| format!("failed to create {}", path.display()))?;
+    Ok(Some(Box::new(BufWriter::new(file))))
+}

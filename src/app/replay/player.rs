@@ -1,0 +1,324 @@
+//! Feeds messages to the engine in their order and writes what it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Summary;
+use crate::clock::Stopwatch;
+use crate::engine::{Engine, Input, Output};
+use crate::ids::CameraIx;
+use crate::observation::{Detections, Observation, Sensed};
+use crate::recording::{Facts, Message};
+use crate::store::Store;
+use crate::units::{TimeDelta, Timestamp};
+use crate::vision::{Backend, CameraModel, Choice, Frame, FrameRunner, Manifest, Pool};
+use crate::wire::event::{Origin, encode};
+use crate::wire::message::{Decoded, decode, decode_image};
+
+pub(super) struct Sinks {
+    pub(super) events: Option<Box<dyn Write>>,
+    pub(super) tracks: Option<Box<dyn Write>>,
+    pub(super) findings: Option<Box<dyn Write>>,
+}
+
+/// What one message is to the engine.
+enum Step {
+    Input(Timestamp, Input),
+    /// A frame at its log time and capture time; its detections come from the pool.
+    Frame(Timestamp, Timestamp, CameraIx),
+}
+
+pub(super) struct Player {
+    engine: Engine,
+    origin: Origin,
+    sinks: Sinks,
+    summary: Summary,
+    runner: Option<FrameRunner<Step>>,
+    /// Cameras whose frames go through a model.
+    inferred: BTreeSet<CameraIx>,
+    /// Only deadlines in the recording fire.
+    timers_journaled: bool,
+    pace: Option<Pace>,
+    next_track_at: Option<Timestamp>,
+    failed: Option<std::io::Error>,
+}
+
+struct Pace {
+    watch: Stopwatch,
+    times: f64,
+    first: Option<Timestamp>,
+}
+
+/// The models of the cameras whose frames have to be looked at; `None` where there are none.
+pub(super) fn pool(
+    store: &Store,
+    models: &Path,
+    facts: &Facts,
+    infer: bool,
+    workers: usize,
+) -> anyhow::Result<Option<(Pool, BTreeSet<CameraIx>)>> {
+    let mut by_camera = BTreeMap::new();
+    let mut manifests: BTreeMap<String, Arc<Manifest>> = BTreeMap::new();
+    for (i, camera) in store.cameras.iter().enumerate() {
+        let has = |kind: &str| {
+            facts
+                .topics
+                .contains(&format!("/camera/{}/{kind}", camera.id))
+        };
+        let Some(name) = camera.model.as_ref() else {
+            continue;
+        };
+        if !has("image") || (has("detections") && !infer) {
+            continue;
+        }
+        let manifest = match manifests.get(name) {
+            Some(manifest) => Arc::clone(manifest),
+            None => {
+                let manifest = Arc::new(Manifest::load(models, name)?);
+                manifests.insert(name.clone(), Arc::clone(&manifest));
+                manifest
+            }
+        };
+        let (width, height) = (camera.width, camera.height);
+        by_camera.insert(
+            CameraIx(i as u16),
+            CameraModel {
+                manifest,
+                width,
+                height,
+            },
+        );
+    }
+    if by_camera.is_empty() {
+        return Ok(None);
+    }
+    let backend = Backend::choose(Choice::from_env()?)?;
+    let cameras = by_camera.keys().copied().collect();
+    Ok(Some((Pool::new(by_camera, backend, workers)?, cameras)))
+}
+
+impl Player {
+    pub(super) fn new(
+        engine: Engine,
+        origin: Origin,
+        sinks: Sinks,
+        facts: &Facts,
+        pool: Option<(Pool, BTreeSet<CameraIx>)>,
+        infer: bool,
+    ) -> Self {
+        let (pool, inferred) = pool.map_or((None, BTreeSet::new()), |(p, c)| (Some(p), c));
+        let _ = infer;
+        Self {
+            engine,
+            origin,
+            sinks,
+            summary: Summary::default(),
+            runner: pool.map(FrameRunner::new),
+            inferred,
+            timers_journaled: facts.timers_journaled,
+            pace: None,
+            next_track_at: None,
+            failed: None,
+        }
+    }
+
+    /// Lets the virtual clock run `times` as fast as the recording's own.
+    pub(super) fn pace(&mut self, times: f64) {
+        self.pace = Some(Pace {
+            watch: Stopwatch::start(),
+            times,
+            first: None,
+        });
+    }
+
+    pub(super) fn take(&mut self, message: &Message<'_>) {
+        let at = Timestamp::from_nanos(message.log_time);
+        let captured_at = Timestamp::from_nanos(message.publish_time);
+        self.summary.on_message(at);
+        match decode(
+            self.engine.store(),
+            message.topic,
+            captured_at,
+            message.payload,
+        ) {
+            Ok(Decoded::Input(input)) => {
+                if !self.is_replaced(&input) {
+                    self.push(Step::Input(at, input), None);
+                }
+            }
+            Ok(Decoded::Image { camera }) => self.on_image(at, captured_at, camera, message),
+            Ok(Decoded::Ignored(why)) => self.summary.lose(&why),
+            Err(why) => self.summary.lose(&format!("{}: {why}", message.topic)),
+        }
+    }
+
+    /// Recorded detections of a camera whose frames are looked at anew.
+    fn is_replaced(&self, input: &Input) -> bool {
+        match input {
+            Input::Observation(Observation {
+                sensed: Sensed::Detections(seen),
+                ..
+            }) => self.inferred.contains(&seen.camera),
+            _ => false,
+        }
+    }
+
+    fn on_image(
+        &mut self,
+        at: Timestamp,
+        captured_at: Timestamp,
+        camera: CameraIx,
+        message: &Message<'_>,
+    ) {
+        if !self.inferred.contains(&camera) {
+            return;
+        }
+        match decode_image(message.payload) {
+            Ok(bytes) => {
+                let frame = Frame {
+                    camera,
+                    bytes: bytes.to_vec(),
+                };
+                self.push(Step::Frame(at, captured_at, camera), Some(frame));
+            }
+            Err(why) => self.summary.lose(&format!("{}: {why}", message.topic)),
+        }
+    }
+
+    fn push(&mut self, step: Step, frame: Option<Frame>) {
+        let Some(runner) = &mut self.runner else {
+            self.play(step, None);
+            return;
+        };
+        runner.push(step, frame);
+        while let Some((step, found)) = self.runner.as_mut().and_then(FrameRunner::pop) {
+            self.play(
+                step,
+                found.map(|f| f.map(|f| f.detections).map_err(|e| e.to_string())),
+            );
+        }
+    }
+
+    fn play(
+        &mut self,
+        step: Step,
+        found: Option<Result<Vec<crate::observation::Detection>, String>>,
+    ) {
+        let (at, input) = match (step, found) {
+            (Step::Input(at, input), _) => (at, input),
+            (Step::Frame(at, captured_at, camera), Some(Ok(detections))) => {
+                let sensed = Sensed::Detections(Detections { camera, detections });
+                (
+                    at,
+                    Input::Observation(Observation {
+                        captured_at,
+                        sensed,
+                    }),
+                )
+            }
+            (Step::Frame(_, _, camera), found) => {
+                let why = found.and_then(Result::err).unwrap_or_default();
+                let id = &self.engine.store().cameras[camera.index()].id;
+                let why = format!("camera `{id}`: a frame was not looked at: {why}");
+                self.summary.lose(&why);
+                return;
+            }
+        };
+        self.wait_until(at);
+        if !self.timers_journaled {
+            self.fire_until(at);
+        }
+        self.summary.on_input(&input);
+        self.engine.handle(at, input);
+        self.drain(at);
+    }
+
+    fn fire_until(&mut self, at: Timestamp) {
+        while let Some((due, why)) = self.engine.poll_timeout().filter(|(due, _)| *due <= at) {
+            self.engine.handle(due, Input::Timeout(why));
+            self.drain(due);
+        }
+    }
+
+    fn drain(&mut self, at: Timestamp) {
+        while let Some(output) = self.engine.poll_output() {
+            let (sink, line) = match output {
+                Output::Event(event) => {
+                    self.summary.on_event(&event);
+                    let line = encode(self.engine.store(), &self.origin, &event);
+                    (&mut self.sinks.events, line)
+                }
+                Output::Finding(finding) => (&mut self.sinks.findings, format!("{at} {finding:?}")),
+            };
+            if let Some(Err(e)) = sink.as_mut().map(|sink| writeln!(sink, "{line}")) {
+                self.failed.get_or_insert(e);
+            }
+        }
+        self.write_tracks(at);
+    }
+
+    /// A line for each person on the floor plan, once a second.
+    fn write_tracks(&mut self, at: Timestamp) {
+        let Some(sink) = &mut self.sinks.tracks else {
+            return;
+        };
+        if self.next_track_at.is_some_and(|next| at < next) {
+            return;
+        }
+        self.next_track_at = Some(at + TimeDelta::from_millis(1000));
+        for track in self.engine.tracking().tracks() {
+            let Some(fix) = self.engine.tracking().fix_at(track, at) else {
+                continue;
+            };
+            let visit = self.engine.visit_of(track).map(|v| v.to_string());
+            let round = |v: f64| crate::units::signal::round_to(v, 3);
+            let line = serde_json::json!({
+                "at": at.to_string(),
+                "track": track.to_string(),
+                "x": round(fix.position.x),
+                "y": round(fix.position.y),
+                "visit": visit,
+            });
+            if let Err(e) = writeln!(sink, "{line}") {
+                self.failed.get_or_insert(e);
+            }
+        }
+    }
+
+    fn wait_until(&mut self, at: Timestamp) {
+        let Some(pace) = &mut self.pace else { return };
+        let first = *pace.first.get_or_insert(at);
+        let due_s = at.secs_since(first).max(0.0) / pace.times;
+        let wait_s = due_s - pace.watch.nanos() as f64 / 1e9;
+        if wait_s > 0.0 {
+            std::thread::sleep(std::time::Duration::from_secs_f64(wait_s.min(3600.0)));
+        }
+    }
+
+    /// Waits for the last frames, and gives back the engine as it stands.
+    pub(super) fn finish(mut self) -> anyhow::Result<(Engine, Summary)> {
+        while let Some((step, found)) = self.runner.as_mut().and_then(FrameRunner::drain) {
+            self.play(
+                step,
+                found.map(|f| f.map(|f| f.detections).map_err(|e| e.to_string())),
+            );
+        }
+        if let Some(runner) = &self.runner {
+            self.summary.on_inference(runner.timings());
+        }
+        let Sinks {
+            events,
+            tracks,
+            findings,
+        } = &mut self.sinks;
+        for sink in [events, tracks, findings].into_iter().flatten() {
+            sink.flush()?;
+        }
+        if let Some(e) = self.failed {
+            anyhow::bail!("failed to write: {e}");
+        }
+        Ok((self.engine, self.summary))
+    }
+}

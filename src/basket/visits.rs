@@ -78,12 +78,16 @@ pub struct Visits {
     /// Tracks given up inside whose visit waits to be found again.
     next: u64,
     tracked: bool,
+    /// Whether each gate's door is open, and when it last told.
+    doors: BTreeMap<GateIx, (bool, Timestamp)>,
 }
 
 /// How long before or after the gate's word a person may be seen to come in.
 const ADMISSION_WINDOW: TimeDelta = TimeDelta::from_millis(12_000);
 /// How long a person may be inside before he counts as nobody's guest.
 const ADMISSION_GRACE: TimeDelta = TimeDelta::from_millis(6_000);
+/// How long after a door has closed somebody who came through it may first be seen.
+const DOOR_SLACK: TimeDelta = TimeDelta::from_millis(2_500);
 /// How near the gate's zone a person is who is just coming in, metres.
 const NEAR_GATE_M: f64 = 1.2;
 
@@ -95,6 +99,7 @@ impl Visits {
             unadmitted: Vec::new(),
             next: 0,
             tracked: store.has_floor_cameras(),
+            doors: BTreeMap::new(),
         }
     }
 
@@ -125,8 +130,17 @@ impl Visits {
                 self.on_admitted(store, at, gate, admission, tracking, out);
             }
             GateEvent::Presented { token } => self.on_presented(at, gate, token, out),
-            GateEvent::Door { .. } => {}
+            GateEvent::Door { open } => {
+                self.doors.insert(gate, (*open, at));
+            }
         }
+    }
+
+    /// Whether a gate's door, if it tells at all, was open about a time.
+    fn was_open(&self, gate: GateIx, at: Timestamp) -> bool {
+        self.doors
+            .get(&gate)
+            .is_none_or(|(open, last)| *open || at - *last < DOOR_SLACK)
     }
 
     fn on_admitted(
@@ -279,7 +293,7 @@ impl Visits {
             .find(near)
             .map(|v| v.id);
         // Who appears away from the doors is somebody whom the cameras lost.
-        let inside = !near_entry(store, position);
+        let inside = !self.may_have_entered(store, position, began_at);
         let lost = |v: &&Visit| v.left_at.is_none() && v.lost > 0;
         let found = self
             .visits
@@ -295,7 +309,9 @@ impl Visits {
                 visit.lost -= 1;
             }
             self.bind(id, track, out);
-        } else if !near_staff_door(store, position) {
+        } else if !inside && !near_staff_door(store, position) {
+            // Somebody inside who came through no door is somebody known whom two cameras place
+            // apart; he opens no visit.
             let decide_at = at + ADMISSION_GRACE;
             self.unadmitted.push(Unadmitted {
                 track,
@@ -304,6 +320,18 @@ impl Visits {
                 decide_at,
             });
         }
+    }
+
+    /// Whether somebody can have come in here at that time.
+    fn may_have_entered(&self, store: &Store, position: Point, at: Timestamp) -> bool {
+        let zones = store.zones.iter().enumerate();
+        zones
+            .filter(|(_, z)| z.entry && z.polygon.distance(position) < NEAR_GATE_M)
+            .any(|(i, _)| {
+                let of_zone = |g: &&crate::store::Gate| g.zone.index() == i;
+                let gate = store.gates.iter().position(|g| of_zone(&g));
+                gate.is_none_or(|g| self.was_open(GateIx(g as u16), at))
+            })
     }
 
     fn on_track_left(
@@ -404,14 +432,6 @@ impl Visits {
 fn near_staff_door(store: &Store, position: Point) -> bool {
     let staff = store.zones.iter().filter(|z| z.staff);
     staff
-        .map(|z| z.polygon.distance(position))
-        .fold(f64::INFINITY, f64::min)
-        < NEAR_GATE_M
-}
-
-fn near_entry(store: &Store, position: Point) -> bool {
-    let entries = store.zones.iter().filter(|z| z.entry || z.exit);
-    entries
         .map(|z| z.polygon.distance(position))
         .fold(f64::INFINITY, f64::min)
         < NEAR_GATE_M

@@ -13,7 +13,7 @@ use crate::basket::Baskets;
 use crate::basket::event::{Alert, Body, Event};
 use crate::fusion::{Decision, Fusion};
 use crate::ids::VisitId;
-use crate::observation::{Command, Observation, Sensed, SourceReport, SourceState};
+use crate::observation::{Command, GateEvent, Observation, Sensed, SourceReport, SourceState};
 use crate::presence::{Presence, TagEvent};
 use crate::shelf::{ShelfEvent, Shelves};
 use crate::store::{Store, View};
@@ -197,6 +197,10 @@ impl Engine {
                 self.on_shelves(at, found);
             }
             Sensed::Gate { gate, event } => {
+                if let GateEvent::Door { open } = event {
+                    let zone = store.gates[gate.index()].zone;
+                    self.state.tracking.on_door(zone, at, open);
+                }
                 let mut changes = Vec::new();
                 let State {
                     baskets, tracking, ..

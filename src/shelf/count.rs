@@ -24,6 +24,8 @@ pub(super) struct CameraView {
     candidates: Vec<Candidate>,
     carries: Vec<Carry>,
     hands: VecDeque<(Timestamp, BBox)>,
+    bodies: Vec<(Timestamp, BBox)>,
+    seen_hands: bool,
     first_at: Option<Timestamp>,
     frames: u32,
 }
@@ -48,6 +50,14 @@ struct Slot {
     still_since: Timestamp,
     /// When a body or hand last covered it.
     last_hidden: Option<Timestamp>,
+}
+
+/// A camera, and the log odds of what it says of things at rest: where it sees hands, those know
+/// better.
+#[derive(Clone, Copy)]
+struct Eye {
+    camera: CameraIx,
+    trust: f64,
 }
 
 /// A product that may be coming to rest.
@@ -76,7 +86,7 @@ const SAME: f64 = 0.55;
 /// Boxes of one thing that does not move overlap at least so much.
 const STILL: f64 = 0.85;
 /// A slot covered by more than this by a body or hand is not missed but hidden.
-const HIDDEN: f64 = 0.25;
+const HIDDEN: f64 = 0.15;
 /// An item's leaving is told at these log odds.
 const GONE_LOG: f64 = 7.0;
 /// And at these where nobody was seen near it: cameras have hundreds of products to be wrong about.
@@ -100,6 +110,8 @@ impl CameraView {
             candidates: Vec::new(),
             carries: Vec::new(),
             hands: VecDeque::new(),
+            bodies: Vec::new(),
+            seen_hands: false,
             first_at: None,
             frames: 0,
         }
@@ -115,10 +127,16 @@ impl CameraView {
         let first_at = *self.first_at.get_or_insert(at);
         let learning = at - first_at < LEARNING;
         self.frames = self.frames.saturating_add(1);
+        self.seen_hands |= seen.detections.iter().any(|d| d.class == Class::Hand);
         let of = |class| seen.detections.iter().filter(move |d| d.class == class);
         let hands: Vec<BBox> = of(Class::Hand).map(|d| d.bbox).collect();
         let persons = of(Class::Person).map(|d| d.bbox);
-        let hiding: Vec<BBox> = hands.iter().copied().chain(persons).collect();
+        // A body that the model missed in this frame stands where it stood in the last ones.
+        self.bodies.extend(persons.map(|b| (at, grown(b, 0.10))));
+        self.bodies
+            .retain(|(t, _)| at - *t < TimeDelta::from_millis(700));
+        let bodies = self.bodies.iter().map(|(_, b)| *b);
+        let hiding: Vec<BBox> = hands.iter().copied().chain(bodies).collect();
         for hand in &hands {
             self.hands.push_back((at, *hand));
         }
@@ -172,6 +190,14 @@ impl CameraView {
             }
         }
         let camera = self.camera;
+        let witness = Eye {
+            camera,
+            trust: if self.seen_hands { 0.7 } else { 3.0 },
+        };
+        // Many gone at once are hidden by something that the model does not know.
+        let missing = self.slots.iter().zip(&of_slot);
+        let missing = missing.filter(|(s, p)| p.is_none() && !s.gone && s.missing_since.is_some());
+        let all_hidden = missing.count() > 3;
         for (slot, product) in self.slots.iter_mut().zip(&of_slot) {
             let covers = |b: &BBox| b.intersection(slot.bbox) > HIDDEN * slot.bbox.area();
             let hidden = hiding.iter().any(covers);
@@ -179,8 +205,8 @@ impl CameraView {
                 slot.last_hidden = Some(at);
             }
             match product {
-                Some(p) => out.extend(slot.on_seen(camera, at, products[*p])),
-                None => out.extend(slot.on_missed(camera, at, hidden)),
+                Some(p) => out.extend(slot.on_seen(witness, at, products[*p])),
+                None => out.extend(slot.on_missed(witness, at, hidden || all_hidden)),
             }
         }
         self.slots
@@ -254,7 +280,12 @@ impl CameraView {
         };
         if !learning {
             let window = (candidate.before, candidate.first);
-            out.push(slot.step(self.camera, 1, window, 1.5));
+            out.push(slot.step(
+                self.camera,
+                1,
+                window,
+                if self.seen_hands { 0.7 } else { 1.5 },
+            ));
         }
         self.slots.push(slot);
     }
@@ -364,7 +395,7 @@ impl CameraView {
 }
 
 impl Slot {
-    fn on_seen(&mut self, camera: CameraIx, at: Timestamp, d: &Detection) -> Option<ShelfEvent> {
+    fn on_seen(&mut self, eye: Eye, at: Timestamp, d: &Detection) -> Option<ShelfEvent> {
         if self.gone {
             if self.back == 0 {
                 self.back_since = at;
@@ -385,7 +416,7 @@ impl Slot {
             self.gone_log = 0.0;
             let window = (self.back_since, self.still_since);
             self.last_seen = at;
-            return Some(self.step(camera, 1, window, 3.0));
+            return Some(self.step(eye.camera, 1, window, eye.trust));
         }
         self.seen += 1.0;
         self.forget();
@@ -397,7 +428,7 @@ impl Slot {
         None
     }
 
-    fn on_missed(&mut self, camera: CameraIx, at: Timestamp, hidden: bool) -> Option<ShelfEvent> {
+    fn on_missed(&mut self, eye: Eye, at: Timestamp, hidden: bool) -> Option<ShelfEvent> {
         if self.gone {
             self.back = 0;
             return None;
@@ -416,7 +447,7 @@ impl Slot {
         }
         self.gone = true;
         self.back = 0;
-        let step = self.step(camera, -1, (self.last_seen, since), 3.0);
+        let step = self.step(eye.camera, -1, (self.last_seen, since), eye.trust);
         Some(step)
     }
 

@@ -107,6 +107,11 @@ impl Tracking {
         }
     }
 
+    /// A gate tells that its door, in this zone, opened or closed.
+    pub fn on_door(&mut self, zone: ZoneIx, at: Timestamp, open: bool) {
+        self.floor.on_door(zone, at, open);
+    }
+
     /// Takes the person detections of a floor camera; others are ignored.
     pub fn on_detections(
         &mut self,
@@ -212,8 +217,10 @@ impl Tracking {
             }
             let lost = self.lost_match(person, at);
             let moved = person.position().distance(person.first_position()) > 0.35;
-            let at_door =
-                self.floor.near_entry(person.first_position()) && (moved || person.hits() >= 25);
+            let at_door = self
+                .floor
+                .can_enter(person.first_position(), person.first_seen())
+                && (moved || person.hits() >= 25);
             let staff = self.floor.near_staff_door(person.first_position()) && moved;
             // Nobody can come to be inside but through a door: only long proof makes somebody
             // whose coming was missed.
@@ -340,7 +347,7 @@ impl Tracking {
                         zone,
                     },
                 ));
-            } else if unseen > 90.0 {
+            } else if unseen > 90.0 || (!person.been_inside && unseen > 2.5) {
                 let event = TrackEvent::Lost {
                     track: *id,
                     at: person.last_seen(),

@@ -1,5 +1,7 @@
 //! Where people can be: the store's floor, its doors, and who has gone out through one.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::person::Person;
@@ -11,11 +13,22 @@ use crate::units::{Point, Polygon, TimeDelta, Timestamp};
 pub(super) struct Floor {
     /// Convex hull of zones and of where shoppers stand before gondolas.
     hull: Polygon,
-    entries: Vec<Polygon>,
+    entries: Vec<(ZoneIx, Polygon)>,
+    /// What the doors of zones with gates have told, once they have told anything.
+    doors: BTreeMap<ZoneIx, Door>,
     exits: Vec<(ZoneIx, Polygon)>,
     staff: Vec<Polygon>,
 }
 
+/// A gate's door.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Door {
+    open: bool,
+    last: Timestamp,
+}
+
+/// How long after a door has closed somebody who came through it may first be seen.
+const DOOR_SLACK: TimeDelta = TimeDelta::from_millis(2_500);
 /// How far outside of the hull a person in the store may seem to be, metres.
 const MARGIN_M: f64 = 0.25;
 /// How near a door's zone counts as in it, metres.
@@ -50,11 +63,12 @@ impl Floor {
         if exits.is_empty() {
             exits = zones(|z| z.entry);
         }
-        let entries = zones(|z| z.entry).into_iter().map(|(_, p)| p).collect();
+        let entries = zones(|z| z.entry);
         let staff = zones(|z| z.staff).into_iter().map(|(_, p)| p).collect();
         Self {
             hull: convex_hull(points),
             entries,
+            doors: BTreeMap::new(),
             exits,
             staff,
         }
@@ -68,8 +82,27 @@ impl Floor {
         self.hull.0.len() < 3 || self.hull.distance(position) < 0.10
     }
 
+    /// Whether somebody can have come in here at that time: through an entry zone whose door, if
+    /// it tells at all, was open about then.
+    pub(super) fn can_enter(&self, position: Point, at: Timestamp) -> bool {
+        let open = |zone: &ZoneIx| {
+            self.doors
+                .get(zone)
+                .is_none_or(|d| d.open || at - d.last < DOOR_SLACK)
+        };
+        self.entries
+            .iter()
+            .any(|(zone, p)| p.distance(position) < DOOR_M && open(zone))
+    }
+
     pub(super) fn near_entry(&self, position: Point) -> bool {
-        self.entries.iter().any(|p| p.distance(position) < DOOR_M)
+        self.entries
+            .iter()
+            .any(|(_, p)| p.distance(position) < DOOR_M)
+    }
+
+    pub(super) fn on_door(&mut self, zone: ZoneIx, at: Timestamp, open: bool) {
+        self.doors.insert(zone, Door { open, last: at });
     }
 
     /// Staff come out of doors of their own.
@@ -85,7 +118,7 @@ impl Floor {
     /// When and through which zone a person went out, if he did; `unseen` seconds ago he was
     /// last seen.
     pub(super) fn left(&self, person: &Person, unseen: f64) -> Option<(Timestamp, ZoneIx)> {
-        if !person.been_inside && unseen < 3.0 {
+        if !person.been_inside {
             return None;
         }
         let (position, velocity) = (person.position(), person.velocity());

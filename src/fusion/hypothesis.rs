@@ -66,6 +66,11 @@ pub struct Possible {
     pub restock: bool,
 }
 
+/// Cameras place one act up to this far apart along a shelf, metres.
+const BESIDE_M: f64 = 0.6;
+/// Log prior of a second act at one place and time, against one camera's taking one product for
+/// another.
+const CROWDED_LOG: f64 = -2.0;
 const BEAM: usize = 48;
 const ACCOUNTS: usize = 16;
 /// The most units of one product that one step can move.
@@ -395,7 +400,7 @@ impl Search<'_> {
                 let fits = act.direction == direction
                     && near_in_time(act.window, (step.after, step.before))
                     && !act.told_by.contains(&witness)
-                    && (act.along - step.along).abs() < 0.6;
+                    && (act.along - step.along).abs() < BESIDE_M;
                 if fits && left > 0 {
                     told.log_likelihood += seen_as(step, act.gtin);
                     act.told_by.push(witness);
@@ -408,26 +413,57 @@ impl Search<'_> {
                 told.log_likelihood -= 2.0 * f64::from(left);
                 next.push(told);
             }
+            let crowded = account.acts.iter().any(|a| {
+                a.direction == direction
+                    && near_in_time(a.window, (step.after, step.before))
+                    && (a.along - step.along).abs() < BESIDE_M
+            });
+            let prior = self.unweighed_log_prior()
+                + self.untagged_log_prior()
+                + if crowded { CROWDED_LOG } else { 0.0 };
             for (gtin, probability) in self.seen_products(step) {
-                let mut new = account.clone();
-                let prior = self.unweighed_log_prior() + self.untagged_log_prior();
-                new.log_likelihood += f64::from(units) * libm::log(probability) + prior;
-                for _ in 0..units {
-                    new.acts.push(Act {
-                        direction,
-                        gtin,
-                        epc: None,
-                        along: step.along,
-                        window: (step.after, step.before),
-                        sources: Sources {
-                            vision: true,
-                            ..Sources::default()
-                        },
-                        misplaced: false,
-                        told_by: vec![witness],
-                    });
+                let seen = f64::from(units) * libm::log(probability) + prior;
+                let returned = if direction == Direction::Putback {
+                    seen
+                } else {
+                    seen + step.reverse_log
+                };
+                let taken = if direction == Direction::Take {
+                    seen
+                } else {
+                    seen + step.reverse_log
+                };
+                let unheld = if self.possible.held.contains(&gtin) {
+                    0.0
+                } else {
+                    -4.0
+                };
+                for (direction, log) in [
+                    (Direction::Take, taken),
+                    (Direction::Putback, returned + unheld),
+                ] {
+                    if log == f64::NEG_INFINITY {
+                        continue;
+                    }
+                    let mut new = account.clone();
+                    new.log_likelihood += log;
+                    for _ in 0..units {
+                        new.acts.push(Act {
+                            direction,
+                            gtin,
+                            epc: None,
+                            along: step.along,
+                            window: (step.after, step.before),
+                            sources: Sources {
+                                vision: true,
+                                ..Sources::default()
+                            },
+                            misplaced: false,
+                            told_by: vec![witness],
+                        });
+                    }
+                    next.push(new);
                 }
-                next.push(new);
             }
         }
     }
@@ -526,7 +562,7 @@ fn seen_as(step: &CountStep, gtin: Gtin) -> f64 {
         return 0.0;
     }
     let named = step.gtins.iter().find(|(g, _)| *g == gtin);
-    libm::log(named.map_or(0.01, |(_, p)| p.max(0.01)))
+    libm::log(named.map_or(0.04, |(_, p)| p.max(0.04)))
 }
 
 pub(super) fn near_in_time(a: (Timestamp, Timestamp), b: (Timestamp, Timestamp)) -> bool {

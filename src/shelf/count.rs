@@ -150,7 +150,10 @@ impl CameraView {
         let products: Vec<&Detection> = of(Class::Product).collect();
         let loose = self.match_slots(at, &products, &hiding, out);
         for detection in loose {
-            let in_hand = hands.iter().any(|hand| touches(*hand, detection.bbox));
+            let lately = TimeDelta::from_millis(450);
+            let held =
+                |(t, hand): &(Timestamp, BBox)| at - *t <= lately && touches(*hand, detection.bbox);
+            let in_hand = self.hands.iter().any(held);
             if in_hand {
                 self.on_carried(at, detection);
             } else {
@@ -350,7 +353,7 @@ impl CameraView {
         } else {
             (carry.last, carry.last + frame)
         };
-        let sure = 0.6 * f64::from(carry.frames.min(4)) + 0.5 * clear.min(3.0);
+        let sure = 1.2 + 0.6 * f64::from(carry.frames.min(4)) + 0.5 * clear.min(3.0);
         Some(CountStep {
             shelf,
             camera: self.camera,
@@ -359,8 +362,9 @@ impl CameraView {
             before,
             delta: if taken { -1 } else { 1 },
             gtins,
-            log_odds: sure.min(4.0),
+            log_odds: sure.min(4.5),
             carried: true,
+            reverse_log: -0.4 - 0.9 * clear.min(4.0),
         })
     }
 
@@ -476,6 +480,7 @@ impl Slot {
             gtins: normalised(&self.gtins),
             log_odds,
             carried: false,
+            reverse_log: f64::NEG_INFINITY,
         })
     }
 }

@@ -218,6 +218,7 @@ impl Search<'_> {
             let chosen: Vec<&Candidate> = set.iter().map(|i| &candidates[*i]).collect();
             out.push(self.explain_by(&measured, step, &chosen));
         }
+        out.extend(self.explain_by_unknown(&measured, step));
         out.sort_by(|a, b| b.1.total_cmp(&a.1));
         out.truncate(12);
         out
@@ -259,6 +260,49 @@ impl Search<'_> {
         };
         let acts: Vec<Act> = chosen.iter().enumerate().map(act).collect();
         (acts, density + set_log_prior(chosen))
+    }
+
+    /// One item of a product whose weight the catalogue does not give.
+    fn explain_by_unknown(
+        &self,
+        measured: &Measured<'_>,
+        step: &WeightStep,
+    ) -> Vec<(Vec<Act>, f64)> {
+        let shelf = self.store.shelf(self.shelf);
+        let unweighed = |g: &Gtin| self.store.weight_of(*g).is_none();
+        let facings: BTreeSet<Gtin> = shelf
+            .facings
+            .iter()
+            .map(|f| f.gtin)
+            .filter(unweighed)
+            .collect();
+        let direction = if measured.total() < 0.0 {
+            Direction::Take
+        } else {
+            Direction::Putback
+        };
+        let explain = |gtin: Gtin| {
+            let (density, places) = measured.weigh_unknown(&self.facing_places(gtin));
+            let log_prior = match direction {
+                Direction::Take => libm::log(0.125),
+                Direction::Putback => self.putback(gtin, 0.0, Vec::new()).log_prior,
+            };
+            let act = Act {
+                direction,
+                gtin,
+                epc: None,
+                along: places.first().copied().unwrap_or(0.0),
+                window: (step.after, step.before),
+                sources: Sources {
+                    scale: true,
+                    ..Sources::default()
+                },
+                misplaced: false,
+                told_by: vec![Witness::Scale],
+            };
+            (vec![act], density + log_prior)
+        };
+        facings.into_iter().map(explain).collect()
     }
 
     fn candidates(&self) -> Vec<Candidate> {

@@ -61,6 +61,19 @@ impl<'a> Measured<'a> {
         (total + shape, places)
     }
 
+    /// Log density of the step under one item of a weight that nobody knows, 15 g to 2.5 kg, each
+    /// order of magnitude as likely; and its best place.
+    pub(super) fn weigh_unknown(&self, places: &[f64]) -> (f64, Vec<f64>) {
+        const LN_RANGE: f64 = 5.1;
+        let load = Load {
+            grams: self.total,
+            places: places.to_vec(),
+        };
+        let (shape, places) = self.shape(&[load]);
+        let grams = self.total.abs().max(15.0);
+        (shape - libm::log(grams * LN_RANGE), places)
+    }
+
     /// Mean over all combinations of places of the plates' densities, relative to a perfect match.
     fn shape(&self, loads: &[Load]) -> (f64, Vec<f64>) {
         let mut chosen = vec![0; loads.len()];

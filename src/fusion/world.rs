@@ -141,25 +141,15 @@ impl Clusters {
         }
     }
 
-    /// Weighs the worlds by what each unit's holder says: `weigh` gives the log likelihoods of the
-    /// evidence if `visit` holds the unit and if it does not.
-    pub(super) fn reweigh(
-        &mut self,
-        visit: VisitId,
-        weigh: impl Fn(&Unit) -> (f64, f64),
-    ) -> Vec<VisitId> {
+    /// Weighs the worlds by what is known of the units that a visit holds: `weigh` gives the log
+    /// of how much likelier the evidence is if `visit` holds the unit than if it does not.
+    pub(super) fn reweigh(&mut self, visit: VisitId, weigh: impl Fn(&Unit) -> f64) -> Vec<VisitId> {
         let Some(mut cluster) = self.taken_out(visit) else {
             return Vec::new();
         };
         for world in &mut cluster.worlds {
-            let mut log = 0.0;
-            for (holder, units) in &world.held {
-                for unit in units {
-                    let (if_held, if_not) = weigh(unit);
-                    log += if *holder == visit { if_held } else { if_not };
-                }
-            }
-            world.log_weight += log;
+            let held = world.held.get(&visit).into_iter().flatten();
+            world.log_weight += held.map(&weigh).sum::<f64>();
         }
         cluster.settle();
         let changed = cluster.visits.iter().copied().collect();

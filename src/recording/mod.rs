@@ -1,62 +1,185 @@
-//! Recorded sensor files (MCAP): reading and writing.
+//! Recorded sensor files (MCAP): what they hold, and their messages in the order of `log_time`.
+//!
+//! A file cut short is read up to its last whole record; a chunk that is damaged is left out;
+//! both are told and counted. Memory is bounded by the largest chunk, except for a file whose
+//! messages are not in order: it is sorted in memory, up to [`SORTED_MAX`] bytes.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+mod facts;
+mod records;
+pub mod writer;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mcap::records::Record;
+
+pub use self::facts::{Facts, Topic, facts};
+use self::records::records;
+
+/// The longest record that is read, bytes: a chunk with some seconds of frames is far below.
+pub const RECORD_MAX: usize = 512 << 20;
+/// Messages of a file that is out of order are sorted in memory up to so many bytes.
+pub const SORTED_MAX: u64 = 4 << 30;
 
 /// One message of a recording.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
+    /// Nanoseconds since 1970.
     pub log_time: u64,
     pub publish_time: u64,
-    pub topic: &'a str,
+    pub channel: &'a Channel,
     pub payload: &'a [u8],
 }
 
-/// What a recording says of itself.
-#[derive(Debug, Clone, Default)]
-pub struct Facts {
-    pub topics: BTreeSet<String>,
-    pub journal: String,
-    pub store: Option<String>,
-    pub store_sha256: Option<String>,
-    pub timers_journaled: bool,
+/// A topic as a file declares it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Channel {
+    /// Counted through a reading, the same for the same topic, schema and encoding.
+    pub number: usize,
+    pub topic: String,
+    pub schema: String,
+    pub encoding: String,
 }
 
-pub fn facts(paths: &[PathBuf]) -> anyhow::Result<Facts> {
-    let mut facts = Facts {
-        journal: "replay".into(),
-        ..Facts::default()
-    };
-    for path in paths {
-        let bytes = std::fs::read(path)?;
-        if let Some(summary) = mcap::Summary::read(&bytes)? {
-            facts
-                .topics
-                .extend(summary.channels.values().map(|c| c.topic.clone()));
-            for index in &summary.metadata_indexes {
-                let record = mcap::read::metadata(&bytes, index)?;
-                if let Some(journal) = record.metadata.get("journal") {
-                    facts.journal = journal.clone();
-                }
-            }
+/// Why a recording cannot be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    #[error("{path}: {error}")]
+    Io { path: String, error: std::io::Error },
+    #[error("{0}: the file is empty")]
+    Empty(String),
+    #[error("{0}: not an MCAP file: its first bytes are not the magic of one")]
+    NotMcap(String),
+    #[error(
+        "{path}: its messages are out of order, and {bytes} bytes are too many to sort in memory \
+         (limit {SORTED_MAX}); sort the file first"
+    )]
+    TooLargeToSort { path: String, bytes: u64 },
+}
+
+/// What was lost of a recording or is odd about it, by what and how often.
+pub type Notices = BTreeMap<String, u64>;
+
+/// Gives all messages of the files, file after file, each in the order of `log_time` (messages of
+/// one time in the order of the file). `facts` must be those of the same files.
+pub fn read(
+    paths: &[PathBuf],
+    facts: &Facts,
+    mut each: impl FnMut(&Message<'_>),
+) -> Result<Notices, RecordingError> {
+    let mut notices = Notices::new();
+    let mut channels = Channels::default();
+    for (path, file) in paths.iter().zip(&facts.files) {
+        if file.ordered {
+            read_file(path, &mut channels, &mut notices, &mut each)?;
+        } else {
+            read_sorted(path, file.bytes, &mut channels, &mut notices, &mut each)?;
         }
     }
-    Ok(facts)
+    Ok(notices)
 }
 
-/// All messages of the files in order.
-pub fn read(paths: &[PathBuf], mut each: impl FnMut(&Message<'_>)) -> anyhow::Result<()> {
-    for path in paths {
-        let bytes = std::fs::read(path)?;
-        for message in mcap::MessageStream::new(&bytes)? {
-            let message = message?;
-            each(&Message {
-                log_time: message.log_time,
-                publish_time: message.publish_time,
-                topic: &message.channel.topic,
-                payload: &message.data,
+fn read_sorted(
+    path: &Path,
+    bytes: u64,
+    channels: &mut Channels,
+    notices: &mut Notices,
+    each: &mut impl FnMut(&Message<'_>),
+) -> Result<(), RecordingError> {
+    if bytes > SORTED_MAX {
+        return Err(RecordingError::TooLargeToSort {
+            path: path.display().to_string(),
+            bytes,
+        });
+    }
+    let mut all: Vec<(u64, u64, usize, Vec<u8>)> = Vec::new();
+    read_file(path, channels, notices, &mut |m: &Message<'_>| {
+        all.push((
+            m.log_time,
+            m.publish_time,
+            m.channel.number,
+            m.payload.to_vec(),
+        ));
+    })?;
+    // Stable: messages of one time keep the order of the file.
+    all.sort_by_key(|(log_time, ..)| *log_time);
+    for (log_time, publish_time, number, payload) in &all {
+        let Some(channel) = channels.known.get(*number) else {
+            continue;
+        };
+        each(&Message {
+            log_time: *log_time,
+            publish_time: *publish_time,
+            channel,
+            payload,
+        });
+    }
+    Ok(())
+}
+
+/// Channels of all files read so far.
+#[derive(Debug, Default)]
+struct Channels {
+    known: Vec<Channel>,
+}
+
+impl Channels {
+    fn number(&mut self, topic: &str, schema: &str, encoding: &str) -> usize {
+        let same = |c: &Channel| c.topic == topic && c.schema == schema && c.encoding == encoding;
+        self.known.iter().position(same).unwrap_or_else(|| {
+            let number = self.known.len();
+            self.known.push(Channel {
+                number,
+                topic: topic.to_owned(),
+                schema: schema.to_owned(),
+                encoding: encoding.to_owned(),
             });
+            number
+        })
+    }
+}
+
+fn read_file(
+    path: &Path,
+    channels: &mut Channels,
+    notices: &mut Notices,
+    each: &mut impl FnMut(&Message<'_>),
+) -> Result<(), RecordingError> {
+    let mut schemas: BTreeMap<u16, String> = BTreeMap::new();
+    let mut by_id: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut orphans = 0;
+    records(path, notices, &mut |record| match record {
+        Record::Schema { header, .. } => {
+            schemas.insert(header.id, header.name);
         }
+        Record::Channel(channel) => {
+            let none = String::new();
+            let schema = schemas.get(&channel.schema_id).unwrap_or(&none);
+            let number = channels.number(&channel.topic, schema, &channel.message_encoding);
+            by_id.insert(channel.id, number);
+        }
+        Record::Message { header, data } => {
+            let known = by_id
+                .get(&header.channel_id)
+                .and_then(|n| channels.known.get(*n));
+            match known {
+                Some(channel) => each(&Message {
+                    log_time: header.log_time,
+                    publish_time: header.publish_time,
+                    channel,
+                    payload: &data,
+                }),
+                None => orphans += 1,
+            }
+        }
+        _ => {}
+    })?;
+    if orphans > 0 {
+        let what = format!(
+            "{}: messages of a channel that the file does not declare",
+            path.display()
+        );
+        *notices.entry(what).or_insert(0) += orphans;
     }
     Ok(())
 }

@@ -210,13 +210,7 @@ fn probability(p: f64) -> Value {
     json!(round_to(p.clamp(0.0, 1.0), 3))
 }
 
-/// An amount in the currency's smallest unit as a decimal with its digits.
+/// An amount in the store's currency.
 pub fn money(store: &Store, amount: u64) -> String {
-    let digits = usize::from(store.currency.digits);
-    let mut text = format!("{amount:0>width$}", width = digits + 1);
-    if digits > 0 {
-        let point = text.len() - digits;
-        text.insert(point, '.');
-    }
-    text
+    super::money::format(amount, store.currency.digits)
 }

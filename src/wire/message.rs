@@ -1,45 +1,129 @@
-//! The messages of a recording, topic by topic, into inputs of the engine.
+//! The messages of a recording into inputs of the engine. A [`Route`] is found once for each
+//! channel; decoding a message is then one step. Unknown fields are ignored, so that recordings
+//! outlive versions; what is wrong is refused with what was found and what is allowed.
 
-use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::engine::Input;
-use crate::gs1::Gtin;
+use serde::Deserialize;
+
+use super::money;
+use crate::engine::{Input, Wakeup};
+use crate::gs1::{Epc, Gtin};
+use crate::ids::{CameraIx, GateIx, GondolaIx, ReaderIx, ScaleIx, VisitId};
 use crate::observation::{
-    Admission, Class, Command, Detection, Detections, GateEvent, Observation, Sensed, TagRead,
+    Admission, Class, Command, Detection, Detections, GateEvent, Observation, Sensed, SourceReport,
+    SourceState, TagRead,
 };
 use crate::store::Store;
 use crate::units::{BBox, Timestamp};
 
-/// What a message is to the engine.
-#[derive(Debug)]
-pub enum Decoded {
-    Input(Input),
-    /// A picture: for the models, not for the engine.
-    Image {
-        camera: crate::ids::CameraIx,
-    },
-    /// Nothing for the engine, and why; said once for each topic.
+/// What the messages of a channel are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    TagRead(ReaderIx),
+    Detections(CameraIx),
+    Image(CameraIx),
+    Weight(ScaleIx),
+    Gate(GateIx),
+    Door(GondolaIx),
+    Command,
+    Source,
+    Gap,
+    Timer,
+    /// Nothing for the engine, and why.
     Ignored(String),
 }
 
+/// What a message is to the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decoded {
+    Input(Input),
+    /// The same, with so many parts of the message left out, each for the reason given.
+    Partly(Input, u64, &'static str),
+    /// A picture, as JPEG or PNG: for the models, not for the engine.
+    Image(CameraIx),
+}
+
+/// The longest JSON message, bytes: a frame of a thousand products with embeddings has less.
+pub const JSON_MAX: usize = 4 << 20;
+/// A detection's appearance has at most so many numbers.
+const EMBEDDING_MAX: usize = 4096;
+/// People let in with one token, at most.
+const PARTY_MAX: u32 = 50;
+
+/// What the messages of a topic are, by its name, its schema's name and its encoding.
+pub fn route(store: &Store, topic: &str, schema: &str, encoding: &str) -> Route {
+    let mut parts = topic.split('/').skip(1);
+    let (kind, id, tail) = (parts.next().unwrap_or(""), parts.next(), parts.next());
+    let ignored = |what: &str| Route::Ignored(format!("{topic}: {what}"));
+    let unknown =
+        |kind: &str| Route::Ignored(format!("{topic}: the store file has no such {kind}"));
+    let (route, wants) = match (kind, id, tail) {
+        ("rfid", Some(id), None) => match store.reader_by_id(id) {
+            Some(ix) => (Route::TagRead(ix), "basketd.TagRead"),
+            None => return unknown("reader"),
+        },
+        ("camera", Some(id), Some(kind @ ("detections" | "image"))) => {
+            match (store.camera_by_id(id), kind) {
+                (Some(ix), "image") => (Route::Image(ix), "foxglove.CompressedImage"),
+                (Some(ix), _) => (Route::Detections(ix), "basketd.Detections"),
+                (None, _) => return unknown("camera"),
+            }
+        }
+        ("scale", Some(id), None) => match store.scale_by_id(id) {
+            Some(ix) => (Route::Weight(ix), "basketd.Weight"),
+            None => return unknown("scale"),
+        },
+        ("gate", Some(id), None) => match store.gate_by_id(id) {
+            Some(ix) => (Route::Gate(ix), "basketd.GateEvent"),
+            None => return unknown("gate"),
+        },
+        ("door", Some(id), None) => match store.gondola_by_id(id) {
+            Some(ix) => (Route::Door(ix), "basketd.Door"),
+            None => return unknown("gondola"),
+        },
+        ("command", None, None) => (Route::Command, "basketd.Command"),
+        ("source", None, None) => (Route::Source, "basketd.SourceState"),
+        ("gap", None, None) => (Route::Gap, "basketd.SourceGap"),
+        ("timer", None, None) => (Route::Timer, "basketd.Timer"),
+        _ => return ignored("an unknown topic"),
+    };
+    let wants_encoding = if matches!(route, Route::Image(_)) {
+        "protobuf"
+    } else {
+        "json"
+    };
+    if schema != wants || encoding != wants_encoding {
+        return Route::Ignored(format!(
+            "{topic}: schema `{schema}` in encoding `{encoding}`; expected `{wants}` in `{wants_encoding}`"
+        ));
+    }
+    route
+}
+
 #[derive(Deserialize)]
-struct RawRead {
-    epc: String,
+struct RawRead<'a> {
+    #[serde(borrow)]
+    epc: Cow<'a, str>,
     antenna: u16,
     rssi_dbm: f64,
     count: Option<u32>,
     phase_deg: Option<f64>,
 }
+
 #[derive(Deserialize)]
-struct RawDetections {
+struct RawDetections<'a> {
     width: f64,
     height: f64,
-    detections: Vec<RawDetection>,
+    #[serde(borrow)]
+    detections: Vec<RawDetection<'a>>,
 }
+
 #[derive(Deserialize)]
-struct RawDetection {
-    class: String,
+struct RawDetection<'a> {
+    #[serde(borrow)]
+    class: Cow<'a, str>,
     score: f64,
     #[serde(rename = "box")]
     bbox: [f64; 4],
@@ -48,10 +132,12 @@ struct RawDetection {
     #[serde(default)]
     embedding: Vec<f32>,
 }
+
 #[derive(Deserialize)]
 struct RawWeight {
     grams: f64,
 }
+
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum RawGate {
@@ -68,9 +154,349 @@ enum RawGate {
         token: String,
     },
 }
+
 #[derive(Deserialize)]
 struct RawDoor {
     open: bool,
+}
+
+#[derive(Deserialize)]
+struct RawCommand {
+    command: String,
+    #[serde(default)]
+    shelf: String,
+    #[serde(default)]
+    by: String,
+    gtin: Option<Gtin>,
+    price: Option<serde_json::Value>,
+    #[serde(default)]
+    visit: String,
+}
+
+#[derive(Deserialize)]
+struct RawSource {
+    source: String,
+    state: RawState,
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawState {
+    Online,
+    Degraded,
+    Offline,
+}
+
+#[derive(Deserialize)]
+struct RawGap {
+    source: String,
+    lost: u64,
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Deserialize)]
+struct RawTimer {
+    wakeup: Wakeup,
+}
+
+/// Decodes one message; the error says what is wrong with it.
+pub fn decode(
+    store: &Store,
+    route: &Route,
+    captured_at: Timestamp,
+    payload: &[u8],
+) -> Result<Decoded, String> {
+    if let Route::Image(camera) = route {
+        return Ok(Decoded::Image(*camera));
+    }
+    if payload.len() > JSON_MAX {
+        return Err("a JSON message beyond the limit of 4 MiB".to_owned());
+    }
+    let sensed = match route {
+        Route::TagRead(reader) => Sensed::TagRead(tag_read(store, *reader, json(payload)?)?),
+        Route::Detections(camera) => {
+            let (seen, dropped) = detections(store, *camera, json(payload)?)?;
+            let input = observed(captured_at, Sensed::Detections(seen));
+            return Ok(match dropped {
+                0 => Decoded::Input(input),
+                n => Decoded::Partly(
+                    input,
+                    n,
+                    "detections of an unknown class or outside the image",
+                ),
+            });
+        }
+        Route::Weight(scale) => {
+            let RawWeight { grams } = json(payload)?;
+            Sensed::Weight {
+                scale: *scale,
+                grams: finite("grams", grams)?,
+            }
+        }
+        Route::Gate(gate) => Sensed::Gate {
+            gate: *gate,
+            event: gate_event(json(payload)?)?,
+        },
+        Route::Door(gondola) => {
+            let RawDoor { open } = json(payload)?;
+            Sensed::Door {
+                gondola: *gondola,
+                open,
+            }
+        }
+        Route::Command => {
+            return Ok(Decoded::Input(Input::Command(command(
+                store,
+                json(payload)?,
+            )?)));
+        }
+        Route::Source => {
+            let RawSource {
+                source,
+                state,
+                reason,
+            } = json(payload)?;
+            let state = match state {
+                RawState::Online => SourceState::Online,
+                RawState::Degraded => SourceState::Degraded,
+                RawState::Offline => SourceState::Offline,
+            };
+            let report = SourceReport::State {
+                source,
+                state,
+                reason,
+            };
+            return Ok(Decoded::Input(Input::Source(report)));
+        }
+        Route::Gap => {
+            let RawGap {
+                source,
+                lost,
+                reason,
+            } = json(payload)?;
+            return Ok(Decoded::Input(Input::Source(SourceReport::Gap {
+                source,
+                lost,
+                reason,
+            })));
+        }
+        Route::Timer => {
+            let RawTimer { wakeup } = json(payload)?;
+            return Ok(Decoded::Input(Input::Timeout(wakeup)));
+        }
+        Route::Image(_) | Route::Ignored(_) => return Err("a message of no use".to_owned()),
+    };
+    Ok(Decoded::Input(observed(captured_at, sensed)))
+}
+
+fn observed(captured_at: Timestamp, sensed: Sensed) -> Input {
+    Input::Observation(Observation {
+        captured_at,
+        sensed,
+    })
+}
+
+fn json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(payload).map_err(|e| {
+        // Places in the message differ from one to the next; the reason is what counts.
+        let text = e.to_string();
+        text.split(" at line ").next().unwrap_or(&text).to_owned()
+    })
+}
+
+fn finite(what: &str, value: f64) -> Result<f64, String> {
+    if value.is_finite() && value.abs() < 1e9 {
+        Ok(value)
+    } else {
+        Err(format!(
+            "`{what}` is not a finite number of a sensible size"
+        ))
+    }
+}
+
+fn tag_read(store: &Store, reader: ReaderIx, raw: RawRead<'_>) -> Result<TagRead, String> {
+    let antenna = store.readers[reader.index()]
+        .antennas
+        .get(&raw.antenna)
+        .ok_or_else(|| format!("antenna {} is not in the store file", raw.antenna))?;
+    let epc: Epc = raw
+        .epc
+        .parse()
+        .map_err(|e: crate::gs1::EpcError| e.to_string())?;
+    let phase_deg = raw.phase_deg.map(|p| finite("phase_deg", p)).transpose()?;
+    Ok(TagRead {
+        epc,
+        antenna: *antenna,
+        rssi_dbm: finite("rssi_dbm", raw.rssi_dbm)? as f32,
+        count: raw.count.unwrap_or(1).max(1),
+        phase_deg: phase_deg.map(|p| p as f32),
+    })
+}
+
+fn detections(
+    store: &Store,
+    camera: CameraIx,
+    raw: RawDetections<'_>,
+) -> Result<(Detections, u64), String> {
+    let known = &store.cameras[camera.index()];
+    let (width, height) = (f64::from(known.width), f64::from(known.height));
+    let sized = |v: f64| v.is_finite() && (1.0..=100_000.0).contains(&v);
+    if !sized(raw.width) || !sized(raw.height) {
+        return Err("`width` and `height` are not those of an image".to_owned());
+    }
+    let scale = (width / raw.width, height / raw.height);
+    let mut out = Vec::with_capacity(raw.detections.len());
+    let mut dropped = 0;
+    for d in raw.detections {
+        match detection(d, scale, (width, height))? {
+            Some(detection) => out.push(detection),
+            None => dropped += 1,
+        }
+    }
+    Ok((
+        Detections {
+            camera,
+            detections: out,
+        },
+        dropped,
+    ))
+}
+
+fn detection(
+    raw: RawDetection<'_>,
+    (sx, sy): (f64, f64),
+    (width, height): (f64, f64),
+) -> Result<Option<Detection>, String> {
+    let class = match raw.class.as_ref() {
+        "person" => Class::Person,
+        "hand" => Class::Hand,
+        "product" => Class::Product,
+        _ => return Ok(None),
+    };
+    if !raw.score.is_finite() || !(0.0..=1.0).contains(&raw.score) {
+        return Err("a `score` outside 0 to 1".to_owned());
+    }
+    let [x0, y0, x1, y1] = raw.bbox;
+    if !raw.bbox.iter().all(|v| v.is_finite()) {
+        return Err("a `box` with a number that is not finite".to_owned());
+    }
+    let (x, y) = (
+        |v: f64| (v * sx).clamp(0.0, width),
+        |v: f64| (v * sy).clamp(0.0, height),
+    );
+    let bbox = BBox::new(x(x0), y(y0), x(x1), y(y1));
+    if bbox.width() <= 0.0 || bbox.height() <= 0.0 {
+        return Ok(None);
+    }
+    let sum: f64 = raw.gtins.values().sum();
+    if raw.gtins.values().any(|p| !p.is_finite() || *p < 0.0) || sum > 1.0 + 1e-6 {
+        return Err("`gtins` are not probabilities that sum to 1 at most".to_owned());
+    }
+    let mut gtins: Vec<(Gtin, f64)> = raw.gtins.into_iter().collect();
+    gtins.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let embedding = unit_length(raw.embedding)?;
+    Ok(Some(Detection {
+        class,
+        score: raw.score,
+        bbox,
+        gtins,
+        embedding,
+    }))
+}
+
+fn unit_length(mut embedding: Vec<f32>) -> Result<Vec<f32>, String> {
+    if embedding.len() > EMBEDDING_MAX {
+        return Err("an `embedding` of more than 4096 numbers".to_owned());
+    }
+    let norm = embedding
+        .iter()
+        .map(|v| f64::from(*v) * f64::from(*v))
+        .sum::<f64>()
+        .sqrt();
+    if !norm.is_finite() || norm < 1e-9 {
+        return Ok(Vec::new());
+    }
+    for value in &mut embedding {
+        *value = (f64::from(*value) / norm) as f32;
+    }
+    Ok(embedding)
+}
+
+fn gate_event(raw: RawGate) -> Result<GateEvent, String> {
+    match raw {
+        RawGate::Admitted {
+            token,
+            member,
+            party,
+            role,
+        } => {
+            let party = party.unwrap_or(1);
+            if !(1..=PARTY_MAX).contains(&party) {
+                return Err(format!("a `party` outside 1 to {PARTY_MAX}"));
+            }
+            let staff = match role.as_deref() {
+                None | Some("shopper") => false,
+                Some("staff") => true,
+                Some(_) => return Err("a `role` other than `shopper` or `staff`".to_owned()),
+            };
+            Ok(GateEvent::Admitted(Admission {
+                token,
+                member,
+                party,
+                staff,
+            }))
+        }
+        RawGate::Door { open } => Ok(GateEvent::Door { open }),
+        RawGate::Presented { token } => Ok(GateEvent::Presented { token }),
+    }
+}
+
+fn command(store: &Store, raw: RawCommand) -> Result<Command, String> {
+    let shelf = || {
+        store
+            .shelf_by_id(&raw.shelf)
+            .ok_or_else(|| format!("no shelf `{}`", short(&raw.shelf)))
+    };
+    match raw.command.as_str() {
+        "restock.begin" => Ok(Command::RestockBegin {
+            shelf: shelf()?,
+            by: raw.by,
+        }),
+        "restock.end" => Ok(Command::RestockEnd {
+            shelf: shelf()?,
+            by: raw.by,
+        }),
+        "price.set" => {
+            let gtin = raw.gtin.ok_or("`price.set` without `gtin`")?;
+            if !store.catalog.contains_key(&gtin) {
+                return Err(format!("no product {gtin} in the catalogue"));
+            }
+            let text = match raw.price {
+                Some(serde_json::Value::String(text)) => text,
+                Some(serde_json::Value::Number(number)) => number.to_string(),
+                _ => return Err("`price.set` without `price`".to_owned()),
+            };
+            let price = money::parse(&text, store.currency.digits).ok_or_else(|| {
+                format!("`{}` is no price in {}", short(&text), store.currency.code)
+            })?;
+            Ok(Command::PriceSet { gtin, price })
+        }
+        "visit.close" => {
+            let number = raw.visit.strip_prefix("v-").and_then(|n| n.parse().ok());
+            let visit = number
+                .map(VisitId)
+                .ok_or_else(|| format!("no visit `{}`", short(&raw.visit)))?;
+            Ok(Command::VisitClose { visit })
+        }
+        other => Err(format!("an unknown command `{}`", short(other))),
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 /// The picture of a `foxglove.CompressedImage` (protobuf): field 2, `data`.
@@ -85,19 +511,18 @@ pub fn decode_image(payload: &[u8]) -> Result<&[u8], String> {
             }
             2 => {
                 let length = usize::try_from(varint(&mut rest)?).unwrap_or(usize::MAX);
-                let (field, after) = rest
-                    .split_at_checked(length)
-                    .ok_or("a field runs past the end")?;
+                let cut = rest.split_at_checked(length);
+                let (field, after) = cut.ok_or("a field runs past the end")?;
                 rest = after;
                 if key >> 3 == 2 {
                     found = Some(field);
                 }
             }
-            kind => {
-                return Err(format!(
-                    "protobuf wire type {kind}, which no field of an image has"
-                ));
+            kind @ (1 | 5) => {
+                let cut = rest.split_at_checked(if kind == 1 { 8 } else { 4 });
+                rest = cut.ok_or("a field runs past the end")?.1;
             }
+            kind => return Err(format!("protobuf wire type {kind}, which no image has")),
         }
     }
     found.ok_or_else(|| "an image without data".to_owned())
@@ -114,147 +539,4 @@ fn varint(rest: &mut &[u8]) -> Result<u64, String> {
         }
     }
     Err("a number of more than ten bytes".to_owned())
-}
-
-/// Decodes one message; the error says what is wrong with it.
-pub fn decode(
-    store: &Store,
-    topic: &str,
-    captured_at: Timestamp,
-    payload: &[u8],
-) -> Result<Decoded, String> {
-    let mut parts = topic.split('/').skip(1);
-    let (kind, id, tail) = (
-        parts.next().unwrap_or(""),
-        parts.next().unwrap_or(""),
-        parts.next(),
-    );
-    let ignored = |what: &str| Ok(Decoded::Ignored(format!("{topic}: {what}")));
-    let json = |e: serde_json::Error| e.to_string();
-    let sensed = match (kind, tail) {
-        ("rfid", None) => {
-            let Some(reader) = store.reader_by_id(id) else {
-                return ignored("the store file knows no such reader");
-            };
-            let raw: RawRead = serde_json::from_slice(payload).map_err(json)?;
-            let reader = &store.readers[reader.index()];
-            let Some(antenna) = reader.antennas.get(&raw.antenna) else {
-                return ignored("the store file knows no such antenna");
-            };
-            Sensed::TagRead(TagRead {
-                epc: raw
-                    .epc
-                    .parse()
-                    .map_err(|e: crate::gs1::EpcError| e.to_string())?,
-                antenna: *antenna,
-                rssi_dbm: raw.rssi_dbm as f32,
-                count: raw.count.unwrap_or(1),
-                phase_deg: raw.phase_deg.map(|p| p as f32),
-            })
-        }
-        ("camera", Some("detections")) => {
-            let Some(camera) = store.camera_by_id(id) else {
-                return ignored("the store file knows no such camera");
-            };
-            let raw: RawDetections = serde_json::from_slice(payload).map_err(json)?;
-            let known = &store.cameras[camera.index()];
-            let (w, h) = (f64::from(known.width), f64::from(known.height));
-            let (sx, sy) = (w / raw.width, h / raw.height);
-            let mut detections = Vec::with_capacity(raw.detections.len());
-            for d in raw.detections {
-                let class = match d.class.as_str() {
-                    "person" => Class::Person,
-                    "hand" => Class::Hand,
-                    "product" => Class::Product,
-                    _ => continue,
-                };
-                let [x0, y0, x1, y1] = d.bbox;
-                let bbox = BBox::new(
-                    (x0 * sx).clamp(0.0, w),
-                    (y0 * sy).clamp(0.0, h),
-                    (x1 * sx).clamp(0.0, w),
-                    (y1 * sy).clamp(0.0, h),
-                );
-                let mut gtins: Vec<_> = d.gtins.into_iter().collect();
-                gtins.sort_by(|a, b| b.1.total_cmp(&a.1));
-                detections.push(Detection {
-                    class,
-                    score: d.score,
-                    bbox,
-                    gtins,
-                    embedding: d.embedding,
-                });
-            }
-            Sensed::Detections(Detections { camera, detections })
-        }
-        ("camera", Some("image")) => {
-            return match store.camera_by_id(id) {
-                Some(camera) => Ok(Decoded::Image { camera }),
-                None => ignored("the store file knows no such camera"),
-            };
-        }
-        ("scale", None) => {
-            let Some(scale) = store.scale_by_id(id) else {
-                return ignored("the store file knows no such scale");
-            };
-            let raw: RawWeight = serde_json::from_slice(payload).map_err(json)?;
-            Sensed::Weight {
-                scale,
-                grams: raw.grams,
-            }
-        }
-        ("gate", None) => {
-            let Some(gate) = store.gate_by_id(id) else {
-                return ignored("the store file knows no such gate");
-            };
-            let event = match serde_json::from_slice(payload).map_err(json)? {
-                RawGate::Admitted {
-                    token,
-                    member,
-                    party,
-                    role,
-                } => GateEvent::Admitted(Admission {
-                    token,
-                    member,
-                    party: party.unwrap_or(1),
-                    staff: role.as_deref() == Some("staff"),
-                }),
-                RawGate::Door { open } => GateEvent::Door { open },
-                RawGate::Presented { token } => GateEvent::Presented { token },
-            };
-            Sensed::Gate { gate, event }
-        }
-        ("door", None) => {
-            let Some(gondola) = store.gondola_by_id(id) else {
-                return ignored("the store file knows no such gondola");
-            };
-            let raw: RawDoor = serde_json::from_slice(payload).map_err(json)?;
-            Sensed::Door {
-                gondola,
-                open: raw.open,
-            }
-        }
-        ("command", None) => {
-            let raw: serde_json::Value = serde_json::from_slice(payload).map_err(json)?;
-            let text = |key: &str| {
-                raw.get(key)
-                    .and_then(|v| v.as_str())
-                    .unwrap_or("")
-                    .to_owned()
-            };
-            let shelf = store.shelf_by_id(&text("shelf")).ok_or("unknown shelf");
-            let by = text("by");
-            let command = match text("command").as_str() {
-                "restock.begin" => Command::RestockBegin { shelf: shelf?, by },
-                "restock.end" => Command::RestockEnd { shelf: shelf?, by },
-                _ => return ignored("unknown command"),
-            };
-            return Ok(Decoded::Input(Input::Command(command)));
-        }
-        _ => return ignored("no such topic"),
-    };
-    Ok(Decoded::Input(Input::Observation(Observation {
-        captured_at,
-        sensed,
-    })))
 }

@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let origin = Origin {
         store: store.id.clone(),
-        journal: facts.journal.clone(),
+        journal: facts.journal(),
     };
     let mut engine = match &args.thaw {
         Some(path) => thaw(&store, path)?,
@@ -99,11 +99,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         findings: sink(args.findings.as_deref())?,
     };
     let pool = player::pool(&store, &loaded.models, &facts, args.infer, args.workers)?;
-    let mut player = Player::new(engine, origin, sinks, &facts, pool, args.infer);
+    let mut player = Player::new(engine, origin, sinks, &facts, pool);
     if let Speed::Times(times) = args.speed {
         player.pace(times);
     }
-    recording::read(&args.recordings, |message| player.take(message))?;
+    player.note(&facts.notices);
+    recording::read(&args.recordings, &facts, |message| player.take(message))?;
     let (engine, summary) = player.finish()?;
     if let Some(path) = &args.freeze {
         std::fs::write(path, engine.freeze()).with_context(|| path.display().to_string())?;
@@ -119,15 +120,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn store_notes(store: &Store, sha256: &str, facts: &recording::Facts) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(recorded) = facts.store.as_ref().filter(|id| **id != store.id) {
+    if let Some(recorded) = facts.metadata.get("store").filter(|id| **id != store.id) {
         notes.push(format!(
             "recorded in store `{recorded}`, replayed with store `{}`",
             store.id
         ));
     }
     if facts
-        .store_sha256
-        .as_ref()
+        .metadata
+        .get("store_sha256")
         .is_some_and(|recorded| recorded != sha256)
     {
         notes.push("recorded with another store file than this one".to_owned());

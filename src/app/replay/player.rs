@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::units::{TimeDelta, Timestamp};
 use crate::vision::{Backend, CameraModel, Choice, Frame, FrameRunner, Manifest, Pool};
 use crate::wire::event::{Origin, encode};
-use crate::wire::message::{Decoded, decode, decode_image};
+use crate::wire::message::{Decoded, Route, decode, decode_image, route};
 
 pub(super) struct Sinks {
     pub(super) events: Option<Box<dyn Write>>,
@@ -40,6 +40,8 @@ pub(super) struct Player {
     inferred: BTreeSet<CameraIx>,
     /// Only deadlines in the recording fire.
     timers_journaled: bool,
+    /// By the channel's number.
+    routes: Vec<Route>,
     pace: Option<Pace>,
     next_track_at: Option<Timestamp>,
     failed: Option<std::io::Error>,
@@ -65,7 +67,7 @@ pub(super) fn pool(
         let has = |kind: &str| {
             facts
                 .topics
-                .contains(&format!("/camera/{}/{kind}", camera.id))
+                .contains_key(&format!("/camera/{}/{kind}", camera.id))
         };
         let Some(name) = camera.model.as_ref() else {
             continue;
@@ -106,10 +108,8 @@ impl Player {
         sinks: Sinks,
         facts: &Facts,
         pool: Option<(Pool, BTreeSet<CameraIx>)>,
-        infer: bool,
     ) -> Self {
         let (pool, inferred) = pool.map_or((None, BTreeSet::new()), |(p, c)| (Some(p), c));
-        let _ = infer;
         Self {
             engine,
             origin,
@@ -117,7 +117,8 @@ impl Player {
             summary: Summary::default(),
             runner: pool.map(FrameRunner::new),
             inferred,
-            timers_journaled: facts.timers_journaled,
+            timers_journaled: facts.timers_journaled(),
+            routes: Vec::new(),
             pace: None,
             next_track_at: None,
             failed: None,
@@ -133,24 +134,47 @@ impl Player {
         });
     }
 
+    /// Counts what was lost of the recording before any of it was played.
+    pub(super) fn note(&mut self, notices: &BTreeMap<String, u64>) {
+        for (why, n) in notices {
+            self.summary.lose(why, *n);
+        }
+    }
+
     pub(super) fn take(&mut self, message: &Message<'_>) {
         let at = Timestamp::from_nanos(message.log_time);
         let captured_at = Timestamp::from_nanos(message.publish_time);
         self.summary.on_message(at);
-        match decode(
-            self.engine.store(),
-            message.topic,
-            captured_at,
-            message.payload,
-        ) {
-            Ok(Decoded::Input(input)) => {
-                if !self.is_replaced(&input) {
-                    self.push(Step::Input(at, input), None);
-                }
+        let number = message.channel.number;
+        while self.routes.len() <= number {
+            let c = message.channel;
+            self.routes
+                .push(route(self.engine.store(), &c.topic, &c.schema, &c.encoding));
+        }
+        let decoded = match &self.routes[number] {
+            Route::Ignored(why) => {
+                self.summary.lose(why, 1);
+                return;
             }
-            Ok(Decoded::Image { camera }) => self.on_image(at, captured_at, camera, message),
-            Ok(Decoded::Ignored(why)) => self.summary.lose(&why),
-            Err(why) => self.summary.lose(&format!("{}: {why}", message.topic)),
+            known => decode(self.engine.store(), known, captured_at, message.payload),
+        };
+        match decoded {
+            Ok(Decoded::Input(input)) => self.on_input(at, input),
+            Ok(Decoded::Partly(input, n, why)) => {
+                self.summary
+                    .lose(&format!("{}: {why}", message.channel.topic), n);
+                self.on_input(at, input);
+            }
+            Ok(Decoded::Image(camera)) => self.on_image(at, captured_at, camera, message),
+            Err(why) => self
+                .summary
+                .lose(&format!("{}: {why}", message.channel.topic), 1),
+        }
+    }
+
+    fn on_input(&mut self, at: Timestamp, input: Input) {
+        if !self.is_replaced(&input) {
+            self.push(Step::Input(at, input), None);
         }
     }
 
@@ -183,7 +207,9 @@ impl Player {
                 };
                 self.push(Step::Frame(at, captured_at, camera), Some(frame));
             }
-            Err(why) => self.summary.lose(&format!("{}: {why}", message.topic)),
+            Err(why) => self
+                .summary
+                .lose(&format!("{}: {why}", message.channel.topic), 1),
         }
     }
 
@@ -222,7 +248,7 @@ impl Player {
                 let why = found.and_then(Result::err).unwrap_or_default();
                 let id = &self.engine.store().cameras[camera.index()].id;
                 let why = format!("camera `{id}`: a frame was not looked at: {why}");
-                self.summary.lose(&why);
+                self.summary.lose(&why, 1);
                 return;
             }
         };

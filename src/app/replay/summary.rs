@@ -40,11 +40,11 @@ impl Summary {
     }
 
     /// Counts a loss; each reason is logged once.
-    pub(super) fn lose(&mut self, why: &str) {
+    pub(super) fn lose(&mut self, why: &str, times: u64) {
         let known = self.losses.len();
         let count = self.losses.entry(why.to_owned()).or_insert(0);
-        *count += 1;
-        if *count == 1 && known < LOSSES_SHOWN {
+        *count += times;
+        if *count == times && known < LOSSES_SHOWN {
             tracing::warn!("{why}");
         }
     }

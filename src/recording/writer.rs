@@ -1,0 +1,108 @@
+//! Writing a recording: profile `basketd`, chunks compressed with zstd.
+
+use std::collections::BTreeMap;
+use std::io::{Seek, Write};
+
+use mcap::records::MessageHeader;
+use mcap::write::{Metadata, WriteOptions};
+use mcap::{McapResult, Writer};
+
+/// A recording being written. Nothing is whole before [`RecordingWriter::finish`], but what was
+/// flushed survives a cut.
+pub struct RecordingWriter<W: Write + Seek> {
+    writer: Writer<W>,
+    channels: BTreeMap<String, u16>,
+    sequence: u32,
+}
+
+impl<W: Write + Seek> RecordingWriter<W> {
+    /// `metadata` becomes the record `basketd`: `version`, `store`, `journal`, ….
+    pub fn new(out: W, metadata: &BTreeMap<String, String>) -> McapResult<Self> {
+        let options = WriteOptions::new().profile("basketd").library("basketd");
+        let mut writer = options.create(out)?;
+        writer.write_metadata(&Metadata {
+            name: "basketd".into(),
+            metadata: metadata.clone(),
+        })?;
+        Ok(Self {
+            writer,
+            channels: BTreeMap::new(),
+            sequence: 0,
+        })
+    }
+
+    /// Writes a JSON message of the schema that the contract gives its topic. Times are
+    /// nanoseconds since 1970.
+    pub fn json(
+        &mut self,
+        topic: &str,
+        schema: &str,
+        log_time: u64,
+        publish_time: u64,
+        payload: &[u8],
+    ) -> McapResult<()> {
+        let text = format!("{{\"title\": \"{schema}\", \"type\": \"object\"}}");
+        let channel = self.channel(topic, schema, "jsonschema", "json", text.as_bytes())?;
+        self.write(channel, log_time, publish_time, payload)
+    }
+
+    /// Writes a message of any kind.
+    pub fn raw(
+        &mut self,
+        topic: &str,
+        schema: (&str, &str),
+        encoding: &str,
+        times: (u64, u64),
+        payload: &[u8],
+    ) -> McapResult<()> {
+        let channel = self.channel(topic, schema.0, schema.1, encoding, b"")?;
+        self.write(channel, times.0, times.1, payload)
+    }
+
+    fn channel(
+        &mut self,
+        topic: &str,
+        schema: &str,
+        schema_encoding: &str,
+        encoding: &str,
+        text: &[u8],
+    ) -> McapResult<u16> {
+        if let Some(channel) = self.channels.get(topic) {
+            return Ok(*channel);
+        }
+        let schema = self.writer.add_schema(schema, schema_encoding, text)?;
+        let channel = self
+            .writer
+            .add_channel(schema, topic, encoding, &BTreeMap::new())?;
+        self.channels.insert(topic.to_owned(), channel);
+        Ok(channel)
+    }
+
+    fn write(
+        &mut self,
+        channel_id: u16,
+        log_time: u64,
+        publish_time: u64,
+        payload: &[u8],
+    ) -> McapResult<()> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let header = MessageHeader {
+            channel_id,
+            sequence: self.sequence,
+            log_time,
+            publish_time,
+        };
+        self.writer.write_to_known_channel(&header, payload)
+    }
+
+    /// Ends the chunk: what stands before is whole for whoever reads the file after a cut.
+    pub fn flush(&mut self) -> McapResult<()> {
+        self.writer.flush()
+    }
+
+    /// Writes index and end mark.
+    pub fn finish(mut self) -> McapResult<W> {
+        self.writer.finish()?;
+        Ok(self.writer.into_inner())
+    }
+}

@@ -1,5 +1,5 @@
 //! See [`basketd`].
 
-fn main() -> anyhow::Result<()> {
+fn main() -> std::process::ExitCode {
     basketd::app::main()
 }

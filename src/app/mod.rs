@@ -1,14 +1,15 @@
 //! The program: the command line and one file for each subcommand.
 
+pub mod check;
 mod inspect_model;
+pub mod load;
 mod replay;
 mod score;
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-use crate::store::Store;
 
 #[derive(Debug, Parser)]
 #[command(name = "basketd", version, about)]
@@ -19,9 +20,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Reads a store file and all that it names; prints a summary, or every problem found.
+    Check {
+        /// The store file.
+        #[arg(long)]
+        store: PathBuf,
+    },
     /// Prints what a recording or a model file holds.
     Inspect {
-        file: std::path::PathBuf,
+        file: PathBuf,
         /// JSON lines instead of tables.
         #[arg(long)]
         json: bool,
@@ -32,35 +39,20 @@ enum Command {
     Score(score::Args),
 }
 
-/// A store file with all that it refers to.
-struct Loaded {
-    store: Store,
-    /// Of the store file, hexadecimal.
-    sha256: String,
-    /// The folder of model manifests.
-    models: std::path::PathBuf,
-}
-
-fn load_store(path: &Path) -> anyhow::Result<Loaded> {
-    let text = std::fs::read_to_string(path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let catalog = crate::store::file::catalog_path(&text).map_err(anyhow::Error::msg)?;
-    let catalog = std::fs::read_to_string(folder.join(catalog))?;
-    let store = crate::store::file::parse(&text, &catalog).map_err(anyhow::Error::msg)?;
-    let models = folder.join(crate::store::file::models_path(&text).unwrap_or("models".into()));
-    Ok(Loaded {
-        store,
-        sha256: String::new(),
-        models,
-    })
-}
-
-pub fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+/// Runs the command line's subcommand. A refusal is told on standard error, a line a problem, and
+/// gives exit code 1.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Check { store } => check::run(&store).map_err(anyhow::Error::from),
         Command::Inspect { file, json } => inspect_model::run(&file, json),
         Command::Replay(args) => replay::run(&args),
         Command::Score(args) => score::run(&args),
-    }
+    };
+    let Err(error) = done else {
+        return ExitCode::SUCCESS;
+    };
+    print_err(&format!("{error:#}"));
+    ExitCode::from(1)
 }
 
 /// Prints a line of a subcommand's own output.

@@ -4,8 +4,6 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Gtin;
-
 /// The longest EPC that a Gen2 tag can hold: 496 bits (UHF Air Interface 2.1, 6.3.2.1.2.2).
 const MAX_BYTES: usize = 62;
 
@@ -25,13 +23,6 @@ pub enum EpcError {
     Hex(String),
 }
 
-/// A serialised GTIN (SGTIN): what the EPC of a tagged retail item names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sgtin {
-    pub gtin: Gtin,
-    pub serial: String,
-}
-
 impl Epc {
     pub fn new(bytes: &[u8]) -> Result<Self, EpcError> {
         let len = u8::try_from(bytes.len())
@@ -46,44 +37,6 @@ impl Epc {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
-
-    /// The GTIN of an SGTIN-96 or SGTIN-198; `None` for other schemes and for fields that the
-    /// scheme does not allow.
-    pub fn gtin(&self) -> Option<Gtin> {
-        sgtin_gtin(self.as_bytes())
-    }
-}
-
-/// Digits and bits of company prefix by partition value (TDS 2.0, table 14-2); the item reference
-/// with its indicator has the rest of 13 digits and 44 bits.
-const PARTITIONS: [(u32, u32); 7] = [
-    (12, 40),
-    (11, 37),
-    (10, 34),
-    (9, 30),
-    (8, 27),
-    (7, 24),
-    (6, 20),
-];
-
-fn sgtin_gtin(bytes: &[u8]) -> Option<Gtin> {
-    let head: [u8; 8] = bytes.get(..8)?.try_into().ok()?;
-    if !matches!((bytes[0], bytes.len()), (0x30, 12) | (0x36, 25..)) {
-        return None;
-    }
-    let head = u64::from_be_bytes(head);
-    let field = |from: u32, bits: u32| head << from >> (64 - bits);
-    let (digits, company_bits) = *PARTITIONS.get(usize::try_from(field(11, 3)).ok()?)?;
-    let company = field(14, company_bits);
-    let item = field(14 + company_bits, 44 - company_bits);
-    let item_digits = 13 - digits;
-    if company >= 10_u64.pow(digits) || item >= 10_u64.pow(item_digits) {
-        return None;
-    }
-    let indicator_unit = 10_u64.pow(item_digits - 1);
-    let payload =
-        item / indicator_unit * 10_u64.pow(12) + company * indicator_unit + item % indicator_unit;
-    Gtin::from_payload(payload)
 }
 
 impl FromStr for Epc {
@@ -141,16 +94,5 @@ impl<'de> Deserialize<'de> for Epc {
             Self::new(&Vec::<u8>::deserialize(deserializer)?)
         };
         made.map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sgtin_96_names_its_gtin() {
-        let epc: Epc = "30204ed9496334000000006e".parse().unwrap();
-        assert_eq!(epc.gtin(), Some("00846632286210".parse().unwrap()));
     }
 }

@@ -10,9 +10,20 @@ use crate::gs1::{Epc, Gtin};
 use crate::ids::{AntennaIx, CameraIx, GateIx, GondolaIx, ReaderIx, ScaleIx, ShelfIx, ZoneIx};
 use crate::units::{Homography, Polygon, Segment};
 
+mod calibration;
+mod catalog;
 pub mod file;
+pub mod problem;
+pub mod settings;
+pub mod source;
 pub mod tunables;
 
+pub use file::StoreFile;
+pub use problem::{Place, Problem};
+pub use settings::{Confirm, Console, Link, Mqtt, Settings, State, Target};
+pub use source::{
+    CameraSource, DoorSource, GateSource, ReaderProtocol, ReaderSource, ScaleSource, UsbId,
+};
 pub use tunables::Tunables;
 
 /// A validated store file with its catalogue and tag list.
@@ -62,7 +73,7 @@ pub struct Zone {
 pub struct Gate {
     pub id: String,
     pub zone: ZoneIx,
-    pub source: String,
+    pub source: GateSource,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,6 +83,8 @@ pub struct Gondola {
     pub front: Segment,
     /// How far from the front a shopper can stand and still take, metres.
     pub reach: f64,
+    /// A cooler's door.
+    pub door: DoorSource,
     /// Bottom to top.
     pub shelves: Vec<ShelfIx>,
 }
@@ -105,14 +118,13 @@ pub struct Scale {
     pub shelf: ShelfIx,
     pub from: f64,
     pub to: f64,
-    pub source: String,
+    pub source: ScaleSource,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reader {
     pub id: String,
-    pub source: String,
-    pub protocol: Option<String>,
+    pub source: ReaderSource,
     /// Antenna by port.
     pub antennas: BTreeMap<u16, AntennaIx>,
 }
@@ -137,13 +149,22 @@ pub enum ReadPoint {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Camera {
     pub id: String,
-    pub source: String,
+    pub source: CameraSource,
+    pub credentials: Option<Credentials>,
     /// Pixels.
     pub width: u32,
     pub height: u32,
     pub view: View,
     /// A model, by name.
     pub model: Option<String>,
+}
+
+/// Who a camera is told that we are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    pub username: String,
+    /// Relative to the store file, or a systemd credential of that name.
+    pub password_file: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -163,6 +184,10 @@ pub struct Product {
     pub weight_g: Option<f64>,
     pub brand: Option<String>,
     pub category: Option<String>,
+    /// A picture for the console: an address, or a path relative to the catalogue.
+    pub image: Option<String>,
+    /// The safety stock: with this many units or fewer on hand the product is low.
+    pub reserve: Option<u32>,
     /// Whether it carries a tag, where known.
     pub tagged: Option<bool>,
 }

@@ -75,7 +75,7 @@ fn default_workers() -> usize {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let loaded = super::load_store(&args.store)?;
+    let loaded = super::load::load(&args.store)?;
     let store = Arc::new(loaded.store);
     let watch = Stopwatch::start();
     let facts = recording::facts(&args.recordings)?;

@@ -1,0 +1,135 @@
+//! `basketd check`: reads everything that `run` would read and connects to nothing.
+
+use std::path::Path;
+
+use super::load::{Loaded, Problems, load};
+use crate::store::{Link, Problem, Store, Target, View};
+use crate::vision::Manifest;
+
+/// Prints a summary of a store file; every problem found is an error.
+pub fn run(path: &Path) -> Result<(), Problems> {
+    super::print(&check(path)?);
+    Ok(())
+}
+
+/// The summary that is printed where there is no problem.
+pub fn check(path: &Path) -> Result<String, Problems> {
+    let loaded = load(path)?;
+    let file = path.display().to_string();
+    let problems: Vec<Problem> = loaded
+        .settings
+        .links
+        .iter()
+        .flat_map(|link| broken(link, &loaded, &file))
+        .collect();
+    if problems.is_empty() {
+        Ok(summary(&loaded))
+    } else {
+        Err(Problems(problems))
+    }
+}
+
+/// What is wrong with something that the store file refers to.
+fn broken(link: &Link, loaded: &Loaded, file: &str) -> Vec<Problem> {
+    let missing = |path: &str| {
+        let at = loaded.folder.join(path);
+        let found = at.is_file();
+        (!found).then(|| format!("no file {}", at.display()))
+    };
+    let what: Vec<String> = match &link.to {
+        Target::Model { camera, name } => match Manifest::load(&loaded.models, name) {
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                let of = |what: String| format!("camera `{camera}`, model `{name}`: {what}");
+                error.problems.into_iter().map(of).collect()
+            }
+        },
+        Target::File { path } => missing(path).into_iter().collect(),
+        Target::Secret { path } if credential(path) => Vec::new(),
+        Target::Secret { path } => missing(path)
+            .map(|what| format!("{what}, and no systemd credential `{path}`"))
+            .into_iter()
+            .collect(),
+    };
+    let problem = |what| Problem {
+        file: file.to_owned(),
+        place: link.place,
+        what,
+    };
+    what.into_iter().map(problem).collect()
+}
+
+/// Whether systemd has handed over a credential of this name.
+fn credential(name: &str) -> bool {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY");
+    folder.is_some_and(|folder| Path::new(&folder).join(name).is_file())
+}
+
+fn summary(loaded: &Loaded) -> String {
+    let store = &loaded.store;
+    let mut lines = Vec::new();
+    let mut line = |name: &str, value: String| lines.push(format!("{name:<10} {value}"));
+    line("store", format!("{} ({})", store.id, store.name));
+    line(
+        "place",
+        format!("{}, {}", store.timezone, store.currency.code),
+    );
+    line("zones", ids(store.zones.iter().map(|zone| &zone.id)));
+    line("gates", ids(store.gates.iter().map(|gate| &gate.id)));
+    line(
+        "gondolas",
+        ids(store.gondolas.iter().map(|gondola| &gondola.id)),
+    );
+    let facings: usize = store.shelves.iter().map(|shelf| shelf.facings.len()).sum();
+    line("shelves", store.shelves.len().to_string());
+    line("facings", facings.to_string());
+    line("scales", store.scales.len().to_string());
+    line(
+        "readers",
+        ids(store.readers.iter().map(|reader| &reader.id)),
+    );
+    line("antennas", store.antennas.len().to_string());
+    let floor = store
+        .cameras
+        .iter()
+        .filter(|camera| matches!(camera.view, View::Floor { .. }));
+    let floor = floor.count();
+    let shelf = store.cameras.len() - floor;
+    line(
+        "cameras",
+        format!("{floor} on the floor, {shelf} on shelves"),
+    );
+    let mut models: Vec<&String> = store
+        .cameras
+        .iter()
+        .filter_map(|c| c.model.as_ref())
+        .collect();
+    models.sort();
+    models.dedup();
+    line("models", ids(models.into_iter()));
+    line("products", products(store));
+    line("sha256", loaded.sha256.clone());
+    lines.join("\n")
+}
+
+/// How many, and which where few.
+fn ids<'a>(ids: impl Iterator<Item = &'a String>) -> String {
+    let ids: Vec<&str> = ids.map(String::as_str).collect();
+    match ids.len() {
+        1..=12 => format!("{}: {}", ids.len(), ids.join(", ")),
+        count => count.to_string(),
+    }
+}
+
+fn products(store: &Store) -> String {
+    let weighed = store.catalog.values().filter(|one| one.weight_g.is_some());
+    let listed = match store.tags.len() {
+        0 => String::new(),
+        tags => format!(", {tags} tags listed"),
+    };
+    format!(
+        "{}, {} with a weight{listed}",
+        store.catalog.len(),
+        weighed.count()
+    )
+}

@@ -1,0 +1,84 @@
+//! Reads a store file with all that it names from disk.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::store::{Problem, Settings, Store, StoreFile, file};
+
+/// A store file, ready for any subcommand.
+#[derive(Debug)]
+pub struct Loaded {
+    pub store: Store,
+    pub settings: Settings,
+    /// The folder of the store file: relative paths begin here.
+    pub folder: PathBuf,
+    /// The folder of model manifests.
+    pub models: PathBuf,
+    /// Of the store file, hexadecimal.
+    pub sha256: String,
+}
+
+/// Everything that is wrong with a store file, a line each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.0.iter().enumerate() {
+            let end = if i == 0 { "" } else { "\n" };
+            write!(f, "{end}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Reads and validates a store file, its catalogue and its tag list.
+pub fn load(path: &Path) -> Result<Loaded, Problems> {
+    let name = path.display().to_string();
+    let text = read(path).map_err(|why| Problems(vec![Problem::unread(&name, why)]))?;
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let mut open = |file: &str| read(&folder.join(file));
+    let StoreFile { store, settings } = file::read(&name, &text, &mut open).map_err(Problems)?;
+    let models = match &settings.models {
+        Some(models) => folder.join(models),
+        None => bundled_models(),
+    };
+    let hash = Sha256::digest(text.as_bytes());
+    Ok(Loaded {
+        store,
+        settings,
+        folder,
+        models,
+        sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+    })
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        format!("not UTF-8 text in line {}", line + 1)
+    })
+}
+
+/// The models that come with basketd: beside the program, as packages put them, or beside the
+/// sources that it was built from.
+fn bundled_models() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    let beside = program.parent().unwrap_or(Path::new(""));
+    let places = [
+        beside.join("models"),
+        beside.join("../share/basketd/models"),
+        beside.join("../../models"),
+    ];
+    let found = places.into_iter().find(|place| place.is_dir());
+    found.unwrap_or_else(|| PathBuf::from("/usr/share/basketd/models"))
+}

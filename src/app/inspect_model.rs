@@ -12,7 +12,7 @@ use crate::vision::{
 
 /// What is known of a model.
 #[derive(Debug, Serialize)]
-pub struct ModelReport {
+pub(super) struct ModelReport {
     pub weights: PathBuf,
     #[serde(flatten)]
     pub backend: Description,
@@ -26,7 +26,7 @@ pub struct ModelReport {
 
 /// What a manifest says, and that its model runs.
 #[derive(Debug, Serialize)]
-pub struct ManifestReport {
+pub(super) struct ManifestReport {
     pub name: String,
     pub sha256: String,
     pub family: &'static str,
@@ -36,14 +36,14 @@ pub struct ManifestReport {
 }
 
 /// Whether a path names a model rather than a recording or a capture.
-pub fn is_model(path: &Path) -> bool {
+pub(super) fn is_model(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     matches!(extension, Some("onnx" | "toml"))
 }
 
 /// Looks at an `.onnx` file, or at a manifest and the model that it names. A manifest may go
 /// without its `.toml`.
-pub fn inspect(path: &Path, choice: Choice) -> anyhow::Result<ModelReport> {
+pub(super) fn inspect(path: &Path, choice: Choice) -> anyhow::Result<ModelReport> {
     let backend = Backend::choose(choice)?;
     if path
         .extension()
@@ -143,7 +143,7 @@ impl fmt::Display for ModelReport {
 
 /// Prints the report, as text or as one line of JSON.
 #[expect(clippy::print_stdout, reason = "the subcommand's output")]
-pub fn run(path: &Path, json: bool) -> anyhow::Result<()> {
+pub(super) fn run(path: &Path, json: bool) -> anyhow::Result<()> {
     let report = inspect(path, Choice::from_env()?)?;
     if json {
         println!("{}", serde_json::to_string(&report)?);

@@ -1,10 +1,12 @@
 //! The program: the command line and one file for each subcommand.
 
 pub mod check;
+mod inspect;
 mod inspect_model;
 pub mod load;
 mod replay;
 mod score;
+mod track;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,6 +37,8 @@ enum Command {
     },
     /// Runs the engine over a recording.
     Replay(replay::Args),
+    /// Tracks boxes of one camera in MOTChallenge text.
+    Track(track::Args),
     /// Measures receipts against the truth.
     Score(score::Args),
 }
@@ -42,11 +46,24 @@ enum Command {
 /// Runs the command line's subcommand. A refusal is told on standard error, a line a problem, and
 /// gives exit code 1.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let cli = Cli::parse();
+    let level = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .init();
+    // A panic is a fault of ours, and has an exit code of its own.
+    std::panic::catch_unwind(|| run(cli)).unwrap_or(ExitCode::from(70))
+}
+
+fn run(cli: Cli) -> ExitCode {
+    let done = match cli.command {
         Command::Check { store } => check::run(&store).map_err(anyhow::Error::from),
-        Command::Inspect { file, json } => inspect_model::run(&file, json),
+        Command::Inspect { file, json } => inspect::run(&file, json),
         Command::Replay(args) => replay::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::Track(args) => track::run(&args),
     };
     let Err(error) = done else {
         return ExitCode::SUCCESS;

@@ -5,6 +5,7 @@
 //! who was lost, and somebody who disappears inside is still there.
 
 mod assign;
+pub mod image;
 mod person;
 mod place;
 

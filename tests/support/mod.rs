@@ -2,5 +2,6 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod frames;
+pub(crate) mod kiosk;
 pub(crate) mod onnx;
 pub(crate) mod tiny;

@@ -8,6 +8,7 @@ mod replay;
 mod score;
 mod track;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -72,20 +73,12 @@ fn run(cli: Cli) -> ExitCode {
     ExitCode::from(1)
 }
 
-/// Prints a line of a subcommand's own output.
-#[expect(
-    clippy::print_stdout,
-    reason = "what the user asked for goes to standard output"
-)]
+/// Prints a line of a subcommand's own output. Whoever reads it may have gone: `… | head`.
 fn print(text: &str) {
-    println!("{text}");
+    drop(writeln!(std::io::stdout(), "{text}"));
 }
 
 /// Prints a line for people where standard output is for machines.
-#[expect(
-    clippy::print_stderr,
-    reason = "standard output is taken by what was asked for"
-)]
 fn print_err(text: &str) {
-    eprintln!("{text}");
+    drop(writeln!(std::io::stderr(), "{text}"));
 }

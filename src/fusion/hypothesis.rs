@@ -250,7 +250,7 @@ impl Search<'_> {
             gtin: c.gtin,
             epc: None,
             along: places.get(i).or(places.last()).copied().unwrap_or(0.0),
-            window: (step.after, step.before),
+            window: hand_window(step),
             sources: Sources {
                 scale: true,
                 ..Sources::default()
@@ -292,7 +292,7 @@ impl Search<'_> {
                 gtin,
                 epc: None,
                 along: places.first().copied().unwrap_or(0.0),
-                window: (step.after, step.before),
+                window: hand_window(step),
                 sources: Sources {
                     scale: true,
                     ..Sources::default()
@@ -573,6 +573,16 @@ impl Search<'_> {
         let length = self.store.gondola_of(self.shelf).front.length();
         facing.map_or(length / 2.0, |f| (f.from + f.to) / 2.0)
     }
+}
+
+/// When a hand did what a step tells: about when the load began to change; what follows is the
+/// plate's ringing and the hand's leaning.
+fn hand_window(step: &WeightStep) -> (Timestamp, Timestamp) {
+    let (before, after) = (TimeDelta::from_millis(300), TimeDelta::from_millis(500));
+    (
+        step.after - before,
+        (step.after + after).min(step.before.max(step.after)),
+    )
 }
 
 /// Log density of a step that no known item's moving explains: a bag leaned on the shelf, an item

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{ShelfIx, TrackId, VisitId};
 use crate::store::Store;
 use crate::tracking::{Fix, Tracking};
+use crate::units::signal::log_sum_exp;
 use crate::units::{TimeDelta, Timestamp};
 
 /// Log weights of the visits that can have done something; `nobody` is always among them.
@@ -134,18 +135,16 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The best log weight over a few instants of the window.
+    /// The mean weight over a few instants of the window, as a log.
     fn weigh(&self, tracking: &Tracking, track: TrackId, window: (Timestamp, Timestamp)) -> f64 {
         const INSTANTS: i64 = 5;
         let span = (window.1 - window.0).as_micros();
-        let mut best = f64::NEG_INFINITY;
-        for i in 0..INSTANTS {
-            let at = window.0 + TimeDelta::from_micros(span * i / (INSTANTS - 1));
-            if let Some(fix) = tracking.fix_at(track, at) {
-                best = best.max(self.weigh_fix(fix));
-            }
-        }
-        best
+        let at = |i| window.0 + TimeDelta::from_micros(span * i / (INSTANTS - 1));
+        let weights: Vec<f64> = (0..INSTANTS)
+            .filter_map(|i| tracking.fix_at(track, at(i)))
+            .map(|fix| self.weigh_fix(fix))
+            .collect();
+        log_sum_exp(weights.iter().copied()) - libm::log(INSTANTS as f64)
     }
 
     /// An arm reaches about as far sideways as it is long; beyond the gondola's reach the weight

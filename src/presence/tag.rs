@@ -47,14 +47,15 @@ struct Cadence {
     misses: f64,
 }
 
-/// A priori a tag at home answers in nine turns of ten.
-const HITS: f64 = 9.0;
-const MISSES: f64 = 1.0;
+/// A priori a tag at home answers in nineteen turns of twenty: it was heard well enough to have
+/// a home.
+const HITS: f64 = 12.0;
+const MISSES: f64 = 0.7;
 /// Turns remembered.
 const MEMORY: f64 = 60.0;
 /// Log odds against a tag's leaving within any one turn: shoppers take one of hundreds of tags in
 /// a few hundred turns.
-const LEAVING_LOG: f64 = 5.0;
+const LEAVING_LOG: f64 = 4.0;
 /// Decided at this log of odds.
 const SURE_LOG: f64 = 1.5;
 /// A level this much below home's is no return, dB: neighbours hear 15 to 25 dB less.

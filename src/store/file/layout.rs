@@ -276,6 +276,23 @@ pub(super) fn polygon(fields: &mut Fields<'_>) -> Polygon {
     polygon
 }
 
+/// A required `polygon` that outlines something in a picture: where the picture cuts it, points may
+/// fall together and edges cross.
+pub(super) fn outline(fields: &mut Fields<'_>) -> Polygon {
+    let points: Option<Spanned<Vec<Point>>> = fields.required("polygon");
+    let Some(points) = points else {
+        return Polygon::default();
+    };
+    let span = points.span();
+    let polygon = Polygon(points.into_inner());
+    let corners = polygon.0.len();
+    if corners < 3 {
+        let what = format!("`polygon`: found {corners} points; expected 3 or more");
+        fields.report().at(&span, what);
+    }
+    polygon
+}
+
 fn check_polygon(polygon: &Polygon, span: &Span, report: &Report<'_>) {
     let corners = polygon.0.len();
     let edges: Vec<(Point, Point)> = polygon.edges().collect();

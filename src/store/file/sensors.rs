@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::fields::{Fields, Whole};
 use super::ids::Ids;
-use super::layout::{Layout, polygon, source};
+use super::layout::{Layout, outline, source};
 use crate::ids::{AntennaIx, GateIx, GondolaIx, ReaderIx, ScaleIx, ShelfIx, ZoneIx};
 use crate::store::calibration;
 use crate::store::{
@@ -321,7 +321,7 @@ fn region<'t>(
     height: f64,
 ) -> Option<(ShelfIx, Polygon)> {
     let shelf = layout.shelf_ids.reference(&mut fields, "shelf");
-    let polygon = polygon(&mut fields);
+    let polygon = outline(&mut fields);
     let seen = |b: crate::units::BBox| b.x1 > 0.0 && b.y1 > 0.0 && b.x0 < width && b.y0 < height;
     if polygon.bounds().is_some_and(|bounds| !seen(bounds)) {
         let what = format!("`polygon`: lies outside the image of {width} x {height} pixels");

@@ -518,16 +518,14 @@ fn involved(accounts: &[Account], whos: &[Vec<Who>]) -> BTreeSet<VisitId> {
     out
 }
 
-/// The options of who did one act, normalised over all, the unlikely left out.
+/// The options of who did one act, the unlikely left out. Their weights are not normalised: where
+/// people stood says as much about the place of an act as the place about who it was.
 fn likely(who: &Who) -> Vec<(Option<VisitId>, f64)> {
     let mut options: Vec<(Option<VisitId>, f64)> =
         who.visits.iter().map(|(v, log)| (Some(*v), *log)).collect();
     options.push((None, who.nobody));
     let all = log_sum_exp(options.iter().map(|(_, log)| *log));
-    for (_, log) in &mut options {
-        *log -= all;
-    }
-    options.retain(|(_, log)| *log > -UNLIKELY);
+    options.retain(|(_, log)| *log > all - UNLIKELY);
     options
 }
 

@@ -91,7 +91,7 @@ impl Default for FusionTunables {
             wait_rfid_s: 4.0,
             nobody: 0.002,
             unseen_carrier: 0.01,
-            reach_sideways_m: 0.35,
+            reach_sideways_m: 0.25,
             reach_beyond_m: 0.25,
         }
     }

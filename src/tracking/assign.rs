@@ -16,7 +16,7 @@ pub(super) fn best(people: &[&Person], sights: &[Sight], at: Timestamp) -> Vec<O
             .looks_like(sight)
             .map_or(0.0, |cos| 6.0 * (1.0 - cos));
         let weak = 2.0 * (1.0 - sight.score);
-        (metres < GATE_M && squared < GATE).then_some(squared + looks + weak)
+        (metres < GATE_M && squared < GATE).then_some(squared + looks + weak + person.height_cost(sight))
     };
     let costs: Vec<Vec<f64>> = sights
         .iter()

@@ -5,9 +5,12 @@
 //! who was lost, and somebody who disappears inside is still there.
 
 mod assign;
+mod encounter;
 pub mod image;
 mod person;
 mod place;
+mod stature;
+mod upright;
 
 use std::collections::BTreeMap;
 
@@ -18,8 +21,11 @@ use crate::observation::{Class, Detections};
 use crate::store::{Store, View};
 use crate::units::{Point, TimeDelta, Timestamp};
 
+use self::encounter::Encounter;
 use self::person::{Person, Sight};
 use self::place::Floor;
+use self::stature::Stature;
+use self::upright::Upright;
 
 /// What became known about a person on the floor.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -71,11 +77,15 @@ struct Apart {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tracking {
     floor: Floor,
+    /// What is known of each camera's vertical, by its index.
+    uprights: Vec<Option<Upright>>,
     people: BTreeMap<TrackId, Person>,
     /// Detections that may become people.
     tentative: Vec<Person>,
     /// Pairs of people whom one camera saw at once: proof that they are two.
     apart: BTreeMap<(TrackId, TrackId), Apart>,
+    /// Pairs of people who are near each other or were just now.
+    encounters: BTreeMap<(TrackId, TrackId), Encounter>,
     /// Tracks that ended within the last minutes, for questions about their past.
     ended: BTreeMap<TrackId, Person>,
     next: u64,
@@ -90,17 +100,27 @@ const BESIDE_M: f64 = 1.8;
 const TOGETHER_M: f64 = 1.2;
 /// Frames in which one camera saw two people that prove them two for good.
 const PROOF_FRAMES: u32 = 12;
+/// Two who parted are exchanged where this much, as a log, speaks for it.
+const SWAP_LOG: f64 = 0.5;
 /// A detection weaker than this starts nobody.
 const STRONG: f64 = 0.5;
 const WEAK: f64 = 0.2;
 
 impl Tracking {
     pub fn new(store: &Store) -> Self {
+        let upright = |c: &crate::store::Camera| match &c.view {
+            View::Floor { floor_from_image } => {
+                Upright::new(floor_from_image, (c.width, c.height))
+            }
+            View::Shelf { .. } => None,
+        };
         Self {
             floor: Floor::new(store),
+            uprights: store.cameras.iter().map(upright).collect(),
             people: BTreeMap::new(),
             tentative: Vec::new(),
             apart: BTreeMap::new(),
+            encounters: BTreeMap::new(),
             ended: BTreeMap::new(),
             next: 0,
             lag: TimeDelta::ZERO,
@@ -129,16 +149,21 @@ impl Tracking {
         self.lag = (at - captured_at)
             .max(TimeDelta::ZERO)
             .min(TimeDelta::from_millis(2000));
+        let upright = self.uprights[seen.camera.index()].as_ref();
         let persons = seen
             .detections
             .iter()
             .filter(|d| d.class == Class::Person && d.score >= WEAK);
         let sights: Vec<Sight> = persons
-            .filter_map(|d| Sight::new(floor_from_image, (camera.width, camera.height), d))
-            .filter(|s| self.floor.may_be_inside(s.position, s.sigma))
+            .filter_map(|d| Sight::new(floor_from_image, upright, (camera.width, camera.height), d))
+            .filter(|s| {
+                let placed = s.placed(&Stature::default());
+                self.floor.may_be_inside(placed.at, placed.sigma)
+            })
             .collect();
         let sights = without_doubles(sights);
         self.update(seen.camera, captured_at, &sights);
+        self.part(seen.camera, captured_at);
         self.confirm(captured_at, out);
         self.merge(captured_at, out);
         self.end(captured_at, out);
@@ -185,6 +210,48 @@ impl Tracking {
                 }
                 None => {}
             }
+        }
+    }
+
+    /// Follows who is near whom, and gives people who part the walks that are theirs.
+    fn part(&mut self, camera: CameraIx, at: Timestamp) {
+        let fresh = TimeDelta::from_millis(700);
+        let seen = self.people.iter().filter(|(_, p)| at - p.last_seen() < fresh);
+        let seen: Vec<TrackId> = seen.map(|(id, _)| *id).collect();
+        for (i, a) in seen.iter().enumerate() {
+            for b in seen.iter().skip(i + 1) {
+                let (pa, pb) = (&self.people[a], &self.people[b]);
+                let distance = pa.position_at(at).distance(pb.position_at(at));
+                if distance < encounter::CLOSE_M {
+                    let met = self.encounters.entry((*a, *b));
+                    met.or_insert_with(|| Encounter::new(at, pa, pb)).stay(at);
+                    continue;
+                }
+                let Some(met) = self.encounters.get_mut(&(*a, *b)) else {
+                    continue;
+                };
+                met.see(camera, at, pa, pb);
+                if distance > encounter::PARTED_M && met.is_over(at) {
+                    let since = met.since();
+                    let swapped = met.swapped_log(at, pa, pb) > SWAP_LOG;
+                    self.encounters.remove(&(*a, *b));
+                    if swapped {
+                        self.swap(*a, *b, since);
+                    }
+                }
+            }
+        }
+        let people = &self.people;
+        self.encounters
+            .retain(|(a, b), _| people.contains_key(a) && people.contains_key(b));
+    }
+
+    /// Exchanges all that two people were and did after an instant.
+    fn swap(&mut self, a: TrackId, b: TrackId, since: Timestamp) {
+        if let (Some(pa), Some(pb)) = (self.people.remove(&a), self.people.remove(&b)) {
+            let (pa, pb) = Person::swapped(pa, pb, since);
+            self.people.insert(a, pa);
+            self.people.insert(b, pb);
         }
     }
 

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::Fix;
+use super::stature::{self, Stature};
+use super::upright::Upright;
 use crate::ids::CameraIx;
 use crate::observation::Detection;
 use crate::units::{BBox, Homography, Point, TimeDelta, Timestamp};
@@ -14,14 +16,27 @@ use crate::units::{BBox, Homography, Point, TimeDelta, Timestamp};
 /// A person in one frame of one camera, on the floor.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sight {
-    pub(super) position: Point,
-    /// Standard deviation of each coordinate, metres.
-    pub(super) sigma: Point,
+    /// Where he stands by the lower edge of his box.
+    pub(super) place: Placed,
     pub(super) score: f64,
-    /// The box ends at the image's lower edge: the feet are not in the picture.
+    /// The picture or something in it hides the feet, as far as the box alone tells.
     pub(super) cut: bool,
+    /// How tall he is, metres, if he stands there.
+    pub(super) tall: Option<f64>,
     pub(super) embedding: Vec<f32>,
     pub(super) bbox: BBox,
+    /// Where somebody of mean height stands by the upper edge, and how far a metre of his height
+    /// moves that.
+    by_head: Option<(Point, Point)>,
+    /// Floor metres of a pixel's error by the upper edge, about.
+    head_sigma: f64,
+}
+
+/// A place on the floor and the standard deviation of each coordinate, metres.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Placed {
+    pub(super) at: Point,
+    pub(super) sigma: Point,
 }
 
 /// How far behind the lower edge of his box a body meets the floor, metres: a body's radius.
@@ -32,33 +47,43 @@ const WHOLE_ASPECT: f64 = 0.62;
 const CUT_SHIFT_M: f64 = 0.5;
 /// A box's edges are off by about so much of its height.
 const JITTER: f64 = 0.03;
+/// Mean height of people, metres.
+const MEAN_TALL_M: f64 = 1.70;
+/// Who looks shorter than he is by more than this has his feet hidden, metres.
+const HIDDEN_M: f64 = 0.22;
+/// Who looks shorter than this has his feet hidden rather than is a child, metres.
+const CHILD_M: f64 = 1.15;
 
 impl Sight {
     pub(super) fn new(
         floor_from_image: &Homography,
+        upright: Option<&Upright>,
         image: (u32, u32),
         detection: &Detection,
     ) -> Option<Self> {
-        let foot = detection.bbox.foot();
+        let bbox = detection.bbox;
+        let foot = bbox.foot();
         let on_floor = floor_from_image.map(foot)?;
         let j = floor_from_image.jacobian(foot)?;
         let away = Point::new(-j[0][1], -j[1][1]);
         let away = away * (1.0 / away.norm().max(1e-9));
         let (width, height) = (f64::from(image.0), f64::from(image.1));
-        let aspect = detection.bbox.width() / detection.bbox.height().max(1.0);
-        let at_side = detection.bbox.x0 < 2.0 || detection.bbox.x1 > width - 2.0;
+        let aspect = bbox.width() / bbox.height().max(1.0);
+        let at_side = bbox.x0 < 2.0 || bbox.x1 > width - 2.0;
         // A box as wide as that shows no whole person: furniture or the picture hides the legs.
-        let cut = detection.bbox.y1 > 0.975 * height || aspect > WHOLE_ASPECT;
-        let pixels = 2.0 + JITTER * detection.bbox.height();
-        let (du, dv) = (
-            pixels,
-            if cut {
-                pixels + 0.2 * detection.bbox.height()
-            } else {
-                pixels
-            },
-        );
+        let mut cut = bbox.y1 > 0.975 * height || aspect > WHOLE_ASPECT;
+        let shows_head = bbox.y0 > 2.0;
+        let upright = upright.filter(|_| shows_head);
+        let by_head = upright.and_then(|u| u.stands(MEAN_TALL_M, bbox));
+        let stands = on_floor + away * BODY_RADIUS_M;
+        let tall = upright
+            .filter(|_| bbox.y1 <= 0.975 * height)
+            .and_then(|u| u.tall(stands, bbox));
+        cut |= tall.is_some_and(|t| t < CHILD_M);
+        let pixels = 2.0 + JITTER * bbox.height();
+        let hidden = if cut { 0.2 * bbox.height() } else { 0.0 };
         let sigma = |row: [f64; 2]| {
+            let (du, dv) = (pixels, pixels + hidden);
             let var = (row[0] * du) * (row[0] * du) + (row[1] * dv) * (row[1] * dv);
             (var + 0.12 * 0.12).sqrt()
         };
@@ -70,16 +95,49 @@ impl Sight {
             sigma = sigma + Point::new(away.y.abs(), away.x.abs()) * 0.3;
         }
         // Feet below the picture are nearer to the camera than the box's edge says.
-        let shift = if cut { -CUT_SHIFT_M } else { BODY_RADIUS_M };
-        let position = on_floor + away * shift;
-        (position.is_finite() && sigma.is_finite() && sigma.norm() < 3.0).then(|| Self {
-            position,
-            sigma,
+        let at = if cut { on_floor + away * -CUT_SHIFT_M } else { stands };
+        let place = Placed { at, sigma };
+        let head_sigma = by_head.map_or(0.0, |(_, per_metre)| 0.06 * per_metre.norm())
+            + if at_side { 0.3 } else { 0.0 };
+        let usable = at.is_finite() && sigma.is_finite() && sigma.norm() < 3.0;
+        (usable || by_head.is_some()).then(|| Self {
+            place,
             score: detection.score,
             cut,
+            tall,
             embedding: detection.embedding.clone(),
-            bbox: detection.bbox,
+            bbox,
+            by_head,
+            head_sigma,
         })
+    }
+
+    /// Where somebody as tall as that stands: by his feet where they are seen, else by his head.
+    pub(super) fn placed(&self, stature: &Stature) -> Placed {
+        let (tall, sigma) = stature.estimate();
+        let short = self.tall.is_none_or(|seen| seen < tall - HIDDEN_M);
+        let feet_hidden = self.cut || (self.tall.is_some() && short);
+        match self.by_head {
+            Some((at, per_metre)) if feet_hidden => {
+                let spread = |m: f64| {
+                    let var = (m * sigma) * (m * sigma) + self.head_sigma * self.head_sigma;
+                    (var + 0.12 * 0.12).sqrt()
+                };
+                Placed {
+                    at: at + per_metre * (tall - MEAN_TALL_M),
+                    sigma: Point::new(spread(per_metre.x), spread(per_metre.y)),
+                }
+            }
+            _ => self.place,
+        }
+    }
+
+    /// How tall he is, where the feet are seen.
+    fn whole(&self, stature: &Stature) -> Option<f64> {
+        let (tall, _) = stature.estimate();
+        let known = stature.is_known();
+        self.tall
+            .filter(|seen| !self.cut && (!known || *seen > tall - HIDDEN_M))
     }
 }
 
@@ -93,6 +151,8 @@ struct Axis {
     vv: f64,
 }
 
+/// A height that does not fit speaks no more than this against a sight: heads bow, boxes merge.
+const HEIGHT_COST_MAX: f64 = 6.0;
 /// Standard deviation of a shopper's acceleration, m/s².
 const ACCELERATION: f64 = 1.6;
 /// Within this time an unseen walk dies away, seconds.
@@ -157,6 +217,10 @@ pub(super) struct Person {
     pub(super) apart: u32,
     /// He has been in the shop itself, beyond the doors.
     pub(super) been_inside: bool,
+    /// How tall he is.
+    pub(super) stature: Stature,
+    /// How tall he was in the last frame, where his feet were seen.
+    pub(super) last_tall: Option<f64>,
     embedding: Vec<f32>,
     fixes: VecDeque<Fix>,
 }
@@ -166,10 +230,16 @@ const FIXES_KEPT: TimeDelta = TimeDelta::from_millis(150_000);
 
 impl Person {
     pub(super) fn new(camera: CameraIx, at: Timestamp, sight: &Sight) -> Self {
-        let p = sight.position;
+        let mut stature = Stature::default();
+        if let Some(tall) = sight.whole(&stature) {
+            stature.add(tall);
+        }
+        let Placed { at: p, sigma } = sight.placed(&stature);
         let mut person = Self {
-            x: Axis::new(p.x, sight.sigma.x),
-            y: Axis::new(p.y, sight.sigma.y),
+            x: Axis::new(p.x, sigma.x),
+            y: Axis::new(p.y, sigma.y),
+            stature,
+            last_tall: None,
             at,
             first: (at, p),
             last_seen: at,
@@ -230,9 +300,10 @@ impl Person {
     pub(super) fn distance(&self, sight: &Sight, at: Timestamp) -> (f64, f64) {
         let dt = at.secs_since(self.at);
         let (x, y) = (self.x.predicted(dt), self.y.predicted(dt));
-        let (dx, dy) = (sight.position.x - x.x, sight.position.y - y.x);
-        let sx = x.xx + sight.sigma.x * sight.sigma.x;
-        let sy = y.xx + sight.sigma.y * sight.sigma.y;
+        let Placed { at: p, sigma } = sight.placed(&self.stature);
+        let (dx, dy) = (p.x - x.x, p.y - y.x);
+        let sx = x.xx + sigma.x * sigma.x;
+        let sy = y.xx + sigma.y * sigma.y;
         let metres = (dx * dx + dy * dy).sqrt();
         (dx * dx / sx + dy * dy / sy, metres)
     }
@@ -246,16 +317,26 @@ impl Person {
         cosine(&self.embedding, &sight.embedding)
     }
 
+    /// How much, as half a squared deviation, a sight's height speaks against its being this
+    /// person's.
+    pub(super) fn height_cost(&self, sight: &Sight) -> f64 {
+        let Some(seen) = sight.whole(&self.stature) else {
+            return 0.0;
+        };
+        let (tall, sigma) = self.stature.estimate();
+        let var = sigma * sigma + stature::SIGMA_M * stature::SIGMA_M;
+        ((seen - tall) * (seen - tall) / var).min(HEIGHT_COST_MAX)
+    }
+
     pub(super) fn see(&mut self, camera: CameraIx, at: Timestamp, sight: &Sight) {
         let dt = at.secs_since(self.at);
-        self.x = self
-            .x
-            .predicted(dt)
-            .corrected(sight.position.x, sight.sigma.x);
-        self.y = self
-            .y
-            .predicted(dt)
-            .corrected(sight.position.y, sight.sigma.y);
+        let Placed { at: p, sigma } = sight.placed(&self.stature);
+        self.x = self.x.predicted(dt).corrected(p.x, sigma.x);
+        self.y = self.y.predicted(dt).corrected(p.y, sigma.y);
+        self.last_tall = sight.whole(&self.stature);
+        if let Some(tall) = sight.tall.filter(|_| !sight.cut) {
+            self.stature.add(tall);
+        }
         self.at = self.at.max(at);
         self.last_seen = self.last_seen.max(at);
         self.last_by = (camera, at);
@@ -278,7 +359,11 @@ impl Person {
         fixes.retain(|f| f.at < found.first.0);
         fixes.extend(found.fixes.iter().copied());
         let embedding = std::mem::take(&mut self.embedding);
+        let stature = std::mem::take(&mut self.stature);
         *self = found;
+        if stature.is_known() {
+            self.stature = stature;
+        }
         self.first = first;
         self.been_inside |= been_inside;
         self.hits = self.hits.saturating_add(hits);
@@ -286,6 +371,22 @@ impl Person {
         if self.embedding.is_empty() {
             self.embedding = embedding;
         }
+    }
+
+    /// Two people, each with the other's walk after an instant.
+    pub(super) fn swapped(mut a: Self, mut b: Self, since: Timestamp) -> (Self, Self) {
+        std::mem::swap(&mut a.first, &mut b.first);
+        std::mem::swap(&mut a.been_inside, &mut b.been_inside);
+        std::mem::swap(&mut a.hits, &mut b.hits);
+        std::mem::swap(&mut a.stature, &mut b.stature);
+        let split = |p: &Self| p.fixes.partition_point(|f| f.at < since);
+        let (after_a, after_b) = (split(&a), split(&b));
+        let late_a = a.fixes.split_off(after_a);
+        let late_b = b.fixes.split_off(after_b);
+        std::mem::swap(&mut a.fixes, &mut b.fixes);
+        a.fixes.extend(late_a);
+        b.fixes.extend(late_b);
+        (b, a)
     }
 
     fn note(&mut self) {

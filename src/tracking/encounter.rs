@@ -1,0 +1,158 @@
+//! Two people who come close may be taken for each other. When they part again, how each walked
+//! before is held against how each walks after: people go round each other, they seldom turn back
+//! both at once.
+
+use serde::{Deserialize, Serialize};
+
+use super::person::Person;
+use super::stature::Stature;
+use crate::ids::CameraIx;
+use crate::units::{Point, TimeDelta, Timestamp};
+
+/// Nearer than this two people may be taken for each other, metres.
+pub(super) const CLOSE_M: f64 = 0.9;
+/// Further apart than this they can be told apart again, metres.
+pub(super) const PARTED_M: f64 = 1.4;
+/// Velocities are means over this long.
+const SPAN: TimeDelta = TimeDelta::from_millis(600);
+/// Spectral density of a walker's acceleration, m²/s³: a turn by 90° at 1 m/s within a second.
+const ACCELERATION_DENSITY: f64 = 1.0;
+/// A walk says no more than this, as a log: people do turn back.
+const WALK_LOG_MAX: f64 = 3.0;
+/// Who was together for longer has stood about: his walk before says nothing of the one after.
+const LONGEST: TimeDelta = TimeDelta::from_millis(5_000);
+
+/// How somebody walked.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Walk {
+    at: Timestamp,
+    position: Point,
+    velocity: Point,
+}
+
+/// Two people near each other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Encounter {
+    since: Timestamp,
+    last_close: Timestamp,
+    before: [Option<Walk>; 2],
+    /// How tall each was before, and has looked since they parted.
+    tall_before: [Stature; 2],
+    tall_after: [Stature; 2],
+}
+
+impl Encounter {
+    pub(super) fn new(at: Timestamp, a: &Person, b: &Person) -> Self {
+        Self {
+            since: at,
+            last_close: at,
+            before: [walk(a, at), walk(b, at)],
+            tall_before: [a.stature.clone(), b.stature.clone()],
+            tall_after: [Stature::default(), Stature::default()],
+        }
+    }
+
+    pub(super) fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// They are still near each other.
+    pub(super) fn stay(&mut self, at: Timestamp) {
+        self.last_close = at;
+        self.tall_after = [Stature::default(), Stature::default()];
+    }
+
+    /// A frame of them apart.
+    pub(super) fn see(&mut self, camera: CameraIx, at: Timestamp, a: &Person, b: &Person) {
+        for (seen, person) in self.tall_after.iter_mut().zip([a, b]) {
+            if person.seen_by_at(camera, at)
+                && let Some(tall) = person.last_tall
+            {
+                seen.add(tall);
+            }
+        }
+    }
+
+    /// Whether they have been apart for long enough to see how each walks now.
+    pub(super) fn is_over(&self, at: Timestamp) -> bool {
+        at - self.last_close >= SPAN
+    }
+
+    /// By how much, as a log, it is likelier that the two are now each other.
+    pub(super) fn swapped_log(&self, at: Timestamp, a: &Person, b: &Person) -> f64 {
+        self.by_walk(at, a, b) + self.by_height()
+    }
+
+    fn by_walk(&self, at: Timestamp, a: &Person, b: &Person) -> f64 {
+        let [Some(a0), Some(b0)] = self.before else {
+            return 0.0;
+        };
+        let (Some(a1), Some(b1)) = (walk(a, at), walk(b, at)) else {
+            return 0.0;
+        };
+        if self.last_close - self.since > LONGEST {
+            return 0.0;
+        }
+        let as_told = effort(a0, a1) + effort(b0, b1);
+        let swapped = effort(a0, b1) + effort(b0, a1);
+        ((as_told - swapped) / (2.0 * ACCELERATION_DENSITY)).clamp(-WALK_LOG_MAX, WALK_LOG_MAX)
+    }
+
+    fn by_height(&self) -> f64 {
+        let known = self.tall_before.iter().chain(&self.tall_after);
+        if !known.clone().all(Stature::is_known) {
+            return 0.0;
+        }
+        let [a0, b0] = self.tall_before.each_ref().map(Stature::estimate);
+        let [a1, b1] = self.tall_after.each_ref().map(Stature::estimate);
+        let off = |(m, s): (f64, f64), (n, t): (f64, f64)| {
+            (m - n) * (m - n) / (2.0 * (s * s + t * t))
+        };
+        (off(a0, a1) + off(b0, b1)) - (off(a0, b1) + off(b0, a1))
+    }
+}
+
+/// The mean walk up to an instant.
+fn walk(person: &Person, at: Timestamp) -> Option<Walk> {
+    let (from, to) = (person.fix_at(at - SPAN)?, person.fix_at(at)?);
+    let seconds = SPAN.as_secs();
+    let half = TimeDelta::from_micros(SPAN.as_micros() / 2);
+    Some(Walk {
+        at: at - half,
+        position: (from.position + to.position) * 0.5,
+        velocity: (to.position - from.position) * (1.0 / seconds),
+    })
+}
+
+/// The least integral of squared acceleration that leads from one walk to another, m²/s³ (the
+/// cubic between two states).
+fn effort(from: Walk, to: Walk) -> f64 {
+    let t = to.at.secs_since(from.at).max(0.3);
+    let d = to.position - from.position;
+    let (v0, v1) = (from.velocity, to.velocity);
+    let along = |v0: f64, v1: f64, d: f64| {
+        let speeds = v0 * v0 + v0 * v1 + v1 * v1;
+        4.0 * speeds / t - 12.0 * (v0 + v1) * d / (t * t) + 12.0 * d * d / (t * t * t)
+    };
+    along(v0.x, v1.x, d.x) + along(v0.y, v1.y, d.y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: f64, position: (f64, f64), velocity: (f64, f64)) -> Walk {
+        Walk {
+            at: Timestamp::from_nanos(0) + TimeDelta::from_secs(seconds),
+            position: Point::new(position.0, position.1),
+            velocity: Point::new(velocity.0, velocity.1),
+        }
+    }
+
+    #[test]
+    fn going_on_takes_no_effort_and_turning_back_does() {
+        let before = at(0.0, (0.0, 0.0), (1.0, 0.0));
+        assert!(effort(before, at(2.0, (2.0, 0.0), (1.0, 0.0))).abs() < 1e-9);
+        assert!(effort(before, at(2.0, (0.0, 0.0), (-1.0, 0.0))) > 1.9);
+    }
+}

@@ -17,6 +17,8 @@ pub(super) const PARTED_M: f64 = 1.4;
 const SPAN: TimeDelta = TimeDelta::from_millis(600);
 /// Spectral density of a walker's acceleration, m²/s³: a turn by 90° at 1 m/s within a second.
 const ACCELERATION_DENSITY: f64 = 1.0;
+/// Shoppers are no faster; a faster walk is a jump of fixes, m/s.
+const FASTEST_M_S: f64 = 1.9;
 /// Standard deviation of a fix where cameras disagree, metres.
 const FIX_SIGMA_M: f64 = 0.2;
 /// A walk says no more than this, as a log: people do turn back.
@@ -92,7 +94,8 @@ impl Encounter {
         let (Some(a1), Some(b1)) = (walk(a, at), walk(b, at)) else {
             return 0.0;
         };
-        if self.last_close - self.since > LONGEST {
+        let ran = |w: &Walk| w.velocity.norm() > FASTEST_M_S;
+        if self.last_close - self.since > LONGEST || [a0, b0, a1, b1].iter().any(ran) {
             return 0.0;
         }
         let as_told = effort(a0, a1) + effort(b0, b1);

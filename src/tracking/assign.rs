@@ -8,8 +8,16 @@ const GATE: f64 = 14.0;
 /// People further off than this are not the same, however unsure, metres.
 const GATE_M: f64 = 1.6;
 
-/// For each sight the place of its person.
-pub(super) fn best(people: &[&Person], sights: &[Sight], at: Timestamp) -> Vec<Option<usize>> {
+/// Somebody who may not be there at all must fit a sight by so much better than somebody who is.
+const TENTATIVE: f64 = 3.0;
+
+/// For each sight the place of its person; the last people, from `certain` on, are tentative.
+pub(super) fn best(
+    people: &[&Person],
+    certain: usize,
+    sights: &[Sight],
+    at: Timestamp,
+) -> Vec<Option<usize>> {
     let cost = |person: &Person, sight: &Sight| {
         let (squared, metres) = person.distance(sight, at);
         let looks = person
@@ -23,7 +31,11 @@ pub(super) fn best(people: &[&Person], sights: &[Sight], at: Timestamp) -> Vec<O
         .map(|s| {
             people
                 .iter()
-                .map(|p| cost(p, s).unwrap_or(f64::INFINITY))
+                .enumerate()
+                .map(|(i, p)| {
+                    let doubt = if i < certain { 0.0 } else { TENTATIVE };
+                    cost(p, s).map_or(f64::INFINITY, |c| c + doubt)
+                })
                 .collect()
         })
         .collect();

@@ -173,44 +173,37 @@ impl Tracking {
 
     fn update(&mut self, camera: CameraIx, at: Timestamp, sights: &[Sight]) {
         let ids: Vec<TrackId> = self.people.keys().copied().collect();
-        let people: Vec<&Person> = self.people.values().collect();
-        let by_people = assign::best(&people, sights, at);
-        let mut left: Vec<(usize, Option<TrackId>)> = Vec::new();
-        for (s, place) in by_people.iter().enumerate() {
-            match place.and_then(|p| ids.get(p)) {
-                Some(id) => {
-                    if let Some(person) = self.people.get_mut(id) {
-                        person.see(camera, at, &sights[s]);
-                        person.been_inside |= self.floor.is_beyond_doors(person.position());
-                    }
-                }
-                None => left.push((s, None)),
+        let people = self.people.values().chain(&self.tentative);
+        let all: Vec<&Person> = people.collect();
+        let chosen = assign::best(&all, ids.len(), sights, at);
+        for (sight, place) in sights.iter().zip(&chosen) {
+            if let Some(id) = place.and_then(|p| ids.get(p))
+                && let Some(person) = self.people.get_mut(id)
+            {
+                person.see(camera, at, sight);
+                person.been_inside |= self.floor.is_beyond_doors(person.position());
             }
         }
         self.note_apart(camera, at);
-        let others: Vec<Sight> = left.iter().map(|(s, _)| sights[*s].clone()).collect();
-        let tentative: Vec<&Person> = self.tentative.iter().collect();
-        let by_tentative = assign::best(&tentative, &others, at);
-        let updated: Vec<TrackId> = self
-            .people
-            .iter()
-            .filter(|(_, p)| p.seen_by_at(camera, at))
-            .map(|(id, _)| *id)
-            .collect();
-        for (sight, place) in others.iter().zip(by_tentative) {
+        for (sight, place) in sights.iter().zip(chosen) {
             match place {
-                Some(p) => {
-                    let near = self.nearest(self.tentative[p].position(), at);
-                    let apart = near.is_some_and(|(id, _)| updated.contains(&id));
-                    self.tentative[p].see(camera, at, sight);
-                    self.tentative[p].apart += u32::from(apart);
-                }
+                Some(p) if p < ids.len() => {}
+                Some(p) => self.see_tentative(p - ids.len(), camera, at, sight),
                 None if sight.score >= STRONG && !sight.cut && self.tentative.len() < 64 => {
                     self.tentative.push(Person::new(camera, at, sight));
                 }
                 None => {}
             }
         }
+    }
+
+    /// Somebody who may be there is seen again; it counts whether the nearest person was seen in
+    /// the same frame.
+    fn see_tentative(&mut self, place: usize, camera: CameraIx, at: Timestamp, sight: &Sight) {
+        let near = self.nearest(self.tentative[place].position(), at);
+        let apart = near.is_some_and(|(id, _)| self.people[&id].seen_by_at(camera, at));
+        self.tentative[place].see(camera, at, sight);
+        self.tentative[place].apart += u32::from(apart);
     }
 
     /// Follows who is near whom, and gives people who part the walks that are theirs.

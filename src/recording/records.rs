@@ -1,7 +1,7 @@
 //! The records of one file, one after another, whatever state the file is in.
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{BufReader, ErrorKind, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
 use mcap::records::{Record, op};

@@ -1,6 +1,12 @@
 //! Replay as a user runs it: the receipts of recordings, equal bytes on every run, whole or in
 //! parts with a freeze between, and what bad input does.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it skipped"
+)]
+
 mod support;
 
 use std::collections::BTreeMap;

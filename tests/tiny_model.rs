@@ -1,5 +1,11 @@
 //! The committed tiny model is the one that the code here describes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it skipped"
+)]
+
 use std::path::PathBuf;
 
 mod support;

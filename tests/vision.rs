@@ -1,5 +1,11 @@
 //! Inference on real models and frames, and on the project's own tiny model.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it skipped"
+)]
+
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -163,7 +169,7 @@ fn a_manifest_tells_all_that_is_wrong_with_it() {
     assert_eq!(
         problems(&|text| text.replace("nms", "nsm")),
         "odd.toml:8:1: unknown field `nsm`, expected one of `file`, `sha256`, `family`, `labels`, \
-         `input`, `score`, `nms`, `classes`, `gtins`"
+         `input`, `score`, `nms`, `classes`, `gtins`; did you mean `nms`?"
     );
     let missing = problems(&|text| text.replace("tiny.onnx", "none.onnx"));
     assert!(

@@ -1,10 +1,11 @@
 //! `basketd check`: reads everything that `run` would read and connects to nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::load::{Loaded, Problems, load};
+use super::load::{Problems, Survey, survey};
 use crate::store::{Link, Problem, Store, Target, View};
-use crate::vision::Manifest;
+use crate::vision::{Backend, Choice, Detector, Manifest};
 
 /// Prints a summary of a store file; every problem found is an error.
 pub fn run(path: &Path) -> Result<(), Problems> {
@@ -14,36 +15,40 @@ pub fn run(path: &Path) -> Result<(), Problems> {
 
 /// The summary that is printed where there is no problem.
 pub fn check(path: &Path) -> Result<String, Problems> {
-    let loaded = load(path)?;
+    let survey = survey(path)?;
     let file = path.display().to_string();
-    let problems: Vec<Problem> = loaded
-        .settings
-        .links
-        .iter()
-        .flat_map(|link| broken(link, &loaded, &file))
-        .collect();
-    if problems.is_empty() {
-        Ok(summary(&loaded))
-    } else {
-        Err(Problems(problems))
+    let mut models = BTreeMap::new();
+    let links = survey.links.iter();
+    let broken = links.flat_map(|link| broken(link, &survey, &file, &mut models));
+    let mut problems: Vec<Problem> = broken.chain(survey.problems.clone()).collect();
+    let own = |problem: &Problem| problem.file != file;
+    problems.sort_by(|a, b| (own(a), a).cmp(&(own(b), b)));
+    match &survey.file {
+        Some(whole) if problems.is_empty() => Ok(summary(&whole.store, &survey.sha256)),
+        _ => Err(Problems(problems)),
     }
 }
 
-/// What is wrong with something that the store file refers to.
-fn broken(link: &Link, loaded: &Loaded, file: &str) -> Vec<Problem> {
+/// What is wrong with something that the store file refers to. `models` keeps what was found of
+/// models that several cameras have.
+fn broken(
+    link: &Link,
+    survey: &Survey,
+    file: &str,
+    models: &mut BTreeMap<String, Vec<String>>,
+) -> Vec<Problem> {
     let missing = |path: &str| {
-        let at = loaded.folder.join(path);
+        let at = survey.folder.join(path);
         let found = at.is_file();
         (!found).then(|| format!("no file {}", at.display()))
     };
     let what: Vec<String> = match &link.to {
-        Target::Model { camera, name } => match Manifest::load(&loaded.models, name) {
-            Ok(_) => Vec::new(),
-            Err(error) => {
-                let of = |what: String| format!("camera `{camera}`, model `{name}`: {what}");
-                error.problems.into_iter().map(of).collect()
-            }
-        },
+        Target::Model { camera, name } => {
+            let found = models.entry(name.clone());
+            let found = found.or_insert_with(|| wrong_with_model(&survey.models, name));
+            let of = |what: &String| format!("camera `{camera}`, model `{name}`: {what}");
+            found.iter().map(of).collect()
+        }
         Target::File { path } => missing(path).into_iter().collect(),
         Target::Secret { path } if credential(path) => Vec::new(),
         Target::Secret { path } => missing(path)
@@ -59,14 +64,33 @@ fn broken(link: &Link, loaded: &Loaded, file: &str) -> Vec<Problem> {
     what.into_iter().map(problem).collect()
 }
 
+/// A model is read, loaded and run once: shapes that its family does not have show there.
+fn wrong_with_model(folder: &Path, name: &str) -> Vec<String> {
+    let manifest = match Manifest::load(folder, name) {
+        Ok(manifest) => manifest,
+        Err(error) => return error.problems,
+    };
+    let backend = match Choice::from_env().and_then(Backend::choose) {
+        Ok(backend) => backend,
+        Err(error) => return vec![error.to_string()],
+    };
+    let refused = Detector::load(&manifest, backend).err();
+    let text = refused.map(|error| error.to_string());
+    let itself = format!("model `{name}`: ");
+    let bare = text.map(|text| {
+        text.strip_prefix(&itself)
+            .map_or(text.clone(), str::to_owned)
+    });
+    bare.into_iter().collect()
+}
+
 /// Whether systemd has handed over a credential of this name.
 fn credential(name: &str) -> bool {
     let folder = std::env::var_os("CREDENTIALS_DIRECTORY");
     folder.is_some_and(|folder| Path::new(&folder).join(name).is_file())
 }
 
-fn summary(loaded: &Loaded) -> String {
-    let store = &loaded.store;
+fn summary(store: &Store, sha256: &str) -> String {
     let mut lines = Vec::new();
     let mut line = |name: &str, value: String| lines.push(format!("{name:<10} {value}"));
     line("store", format!("{} ({})", store.id, store.name));
@@ -108,7 +132,7 @@ fn summary(loaded: &Loaded) -> String {
     models.dedup();
     line("models", ids(models.into_iter()));
     line("products", products(store));
-    line("sha256", loaded.sha256.clone());
+    line("sha256", sha256.to_owned());
     lines.join("\n")
 }
 

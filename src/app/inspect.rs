@@ -9,7 +9,9 @@ use crate::recording::{self, Facts, Topic};
 use crate::units::Timestamp;
 
 pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<()> {
-    if inspect_model::is_model(path) || !path.is_file() && !has_extension(path, "mcap") {
+    // A model goes by its manifest's name without `.toml`, too.
+    let named = !path.exists() && path.with_added_extension("toml").is_file();
+    if inspect_model::is_model(path) || named {
         return inspect_model::run(path, as_json);
     }
     let facts = recording::facts(&[PathBuf::from(path)])?;
@@ -19,10 +21,6 @@ pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<()> {
         table(&facts)
     });
     Ok(())
-}
-
-fn has_extension(path: &Path, extension: &str) -> bool {
-    path.extension().is_some_and(|e| e == extension)
 }
 
 fn time(nanos: u64) -> String {
@@ -81,17 +79,17 @@ fn table(facts: &Facts) -> String {
         .unwrap_or(0)
         .max(5);
     let mut out = vec![format!(
-        "{:<wide$}  {:>9}  {:>8}  {:>9}  {:>9}  schema",
-        "topic", "messages", "Hz", "span s", "gap s"
+        "{:<wide$}  {:>9}  {:>8}  {:>9}  {:>9}  {:>9}  schema",
+        "topic", "messages", "Hz", "span s", "gap s", "from s"
     )];
     for (name, t) in &facts.topics {
         let span = (t.last - t.first) as f64 / 1e9;
-        let gap = t
-            .gaps
-            .first()
-            .map_or(0.0, |(length, _)| *length as f64 / 1e9);
+        // The longest time without a message, and where it begins in the recording.
+        let (gap, from) = t.gaps.first().copied().unwrap_or_default();
+        let from = from.saturating_sub(facts.first.unwrap_or(0));
+        let (gap, from) = (gap as f64 / 1e9, from as f64 / 1e9);
         out.push(format!(
-            "{name:<wide$}  {:>9}  {:>8.2}  {span:>9.2}  {gap:>9.3}  {}",
+            "{name:<wide$}  {:>9}  {:>8.2}  {span:>9.2}  {gap:>9.3}  {from:>9.2}  {}",
             t.messages,
             t.rate(),
             schema(t)

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::vision::{
@@ -49,11 +50,10 @@ pub(super) fn inspect(path: &Path, choice: Choice) -> anyhow::Result<ModelReport
         .extension()
         .is_some_and(|extension| extension == "onnx")
     {
-        return Ok(bare(
-            path,
-            &backend.load(&std::fs::read(path)?, None)?,
-            backend,
-        ));
+        let shown = || path.display().to_string();
+        let weights = std::fs::read(path).with_context(shown)?;
+        let session = backend.load(&weights, None).with_context(shown)?;
+        return Ok(bare(path, &session, backend));
     }
     let manifest = if path
         .extension()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::store::{Problem, Settings, Store, StoreFile, file};
+use crate::store::{Link, Problem, Settings, Store, StoreFile, file};
 
 /// A store file, ready for any subcommand.
 #[derive(Debug)]
@@ -37,21 +37,53 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+/// What is known of a store file, be it right or not.
+#[derive(Debug)]
+pub struct Survey {
+    /// `None` where there is any problem.
+    pub file: Option<StoreFile>,
+    /// What the file refers to and was not opened.
+    pub links: Vec<Link>,
+    pub problems: Vec<Problem>,
+    /// The folder of the store file: relative paths begin here.
+    pub folder: PathBuf,
+    /// The folder of model manifests.
+    pub models: PathBuf,
+    /// Of the store file, hexadecimal.
+    pub sha256: String,
+}
+
 /// Reads and validates a store file, its catalogue and its tag list.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
+    let survey = survey(path)?;
+    let Some(StoreFile { store, settings }) = survey.file else {
+        return Err(Problems(survey.problems));
+    };
+    Ok(Loaded {
+        store,
+        settings,
+        folder: survey.folder,
+        models: survey.models,
+        sha256: survey.sha256,
+    })
+}
+
+/// The same, going on where there are problems.
+pub fn survey(path: &Path) -> Result<Survey, Problems> {
     let name = path.display().to_string();
     let text = read(path).map_err(|why| Problems(vec![Problem::unread(&name, why)]))?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     let mut open = |file: &str| read(&folder.join(file));
-    let StoreFile { store, settings } = file::read(&name, &text, &mut open).map_err(Problems)?;
-    let models = match &settings.models {
+    let survey = file::survey(&name, &text, &mut open);
+    let models = match &survey.models {
         Some(models) => folder.join(models),
         None => bundled_models(),
     };
     let hash = Sha256::digest(text.as_bytes());
-    Ok(Loaded {
-        store,
-        settings,
+    Ok(Survey {
+        file: survey.file,
+        links: survey.links,
+        problems: survey.problems,
         folder,
         models,
         sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),

@@ -8,7 +8,7 @@ mod replay;
 mod score;
 mod track;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,6 +53,7 @@ pub fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(level)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     // A panic is a fault of ours, and has an exit code of its own.
     std::panic::catch_unwind(|| run(cli)).unwrap_or(ExitCode::from(70))

@@ -29,6 +29,8 @@ pub struct FileFacts {
     pub ordered: bool,
     /// All payloads together.
     pub bytes: u64,
+    /// The latest log time, nanoseconds.
+    pub last: u64,
 }
 
 /// One topic. Times are nanoseconds.
@@ -70,8 +72,9 @@ pub fn facts(paths: &[PathBuf]) -> Result<Facts, RecordingError> {
 fn file_facts(path: &Path, facts: &mut Facts) -> Result<(), RecordingError> {
     let mut file = FileFacts {
         ordered: true,
-        bytes: 0,
+        ..FileFacts::default()
     };
+    let mut file_first: Option<u64> = None;
     let mut channels = super::Channels::default();
     let mut latest = 0;
     let mut notices = Notices::new();
@@ -82,6 +85,7 @@ fn file_facts(path: &Path, facts: &mut Facts) -> Result<(), RecordingError> {
         latest = latest.max(m.log_time);
         file.bytes += m.payload.len() as u64;
         *messages += 1;
+        file_first = Some(file_first.map_or(m.log_time, |f| f.min(m.log_time)));
         *first = Some(first.map_or(m.log_time, |f| f.min(m.log_time)));
         *last = Some(last.map_or(m.log_time, |l| l.max(m.log_time)));
         if !topics.contains_key(&m.channel.topic) {
@@ -91,6 +95,15 @@ fn file_facts(path: &Path, facts: &mut Facts) -> Result<(), RecordingError> {
             topic.note(m);
         }
     })?;
+    let before = facts.files.last().map(|file| file.last);
+    if file_first.is_some_and(|first| before.is_some_and(|before| first < before)) {
+        let what = format!(
+            "{}: begins before the file that it follows ends",
+            path.display()
+        );
+        *notices.entry(what).or_insert(0) += 1;
+    }
+    file.last = latest;
     if !file.ordered {
         let what = format!(
             "{}: log times run back; its messages are sorted",

@@ -121,18 +121,21 @@ fn read_sorted(
 #[derive(Debug, Default)]
 struct Channels {
     known: Vec<Channel>,
+    /// Where they are, by topic, schema and encoding.
+    numbers: BTreeMap<[String; 3], usize>,
 }
 
 impl Channels {
     fn number(&mut self, topic: &str, schema: &str, encoding: &str) -> usize {
-        let same = |c: &Channel| c.topic == topic && c.schema == schema && c.encoding == encoding;
-        self.known.iter().position(same).unwrap_or_else(|| {
+        let key = [topic, schema, encoding].map(str::to_owned);
+        *self.numbers.entry(key).or_insert_with_key(|key| {
             let number = self.known.len();
+            let [topic, schema, encoding] = key.clone();
             self.known.push(Channel {
                 number,
-                topic: topic.to_owned(),
-                schema: schema.to_owned(),
-                encoding: encoding.to_owned(),
+                topic,
+                schema,
+                encoding,
             });
             number
         })

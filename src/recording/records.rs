@@ -1,7 +1,7 @@
 //! The records of one file, one after another, whatever state the file is in.
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{BufReader, ErrorKind, Read, Seek as _, SeekFrom};
 use std::path::Path;
 
 use mcap::records::{Record, op};
@@ -106,8 +106,8 @@ fn chunk(
             format!("{shown}: damaged chunk at byte {offset}, left out: {why}"),
         );
     };
-    let (header, compressed) = match mcap::parse_record(op::CHUNK, data) {
-        Ok(Record::Chunk { header, data }) => (header, data),
+    let header = match mcap::parse_record(op::CHUNK, data) {
+        Ok(Record::Chunk { header, .. }) => header,
         Ok(_) => return,
         Err(e) => return lose(e.to_string()),
     };
@@ -117,16 +117,62 @@ fn chunk(
             header.uncompressed_size
         ));
     }
-    let inner = match mcap::read::ChunkReader::new(header, &compressed) {
-        Ok(inner) => inner,
-        Err(e) => return lose(e.to_string()),
-    };
-    for record in inner {
-        match record {
-            Ok(record) => each(record),
-            Err(e) => return lose(e.to_string()),
-        }
+    // The sum is checked before any record is given: a damaged number looks like any other.
+    let options = LinearReaderOptions::default()
+        .with_skip_start_magic(true)
+        .with_skip_end_magic(true)
+        .with_prevalidate_chunk_crcs(true)
+        .with_record_length_limit(RECORD_MAX);
+    let length = (data.len() as u64).to_le_bytes();
+    let mut whole = (&[op::CHUNK][..]).chain(&length[..]).chain(data);
+    let (told, damage) = linear(options, &mut whole, each);
+    match damage {
+        Some(why) if told == 0 => lose(why),
+        Some(why) => note(
+            notices,
+            format!(
+                "{shown}: damaged chunk at byte {offset}, {told} records of it are read: {why}"
+            ),
+        ),
+        None => {}
     }
+}
+
+/// Gives the records of a stretch of a file; their number, and the first fault among them.
+fn linear(
+    options: LinearReaderOptions,
+    from: &mut impl Read,
+    each: &mut dyn FnMut(Record<'_>),
+) -> (u64, Option<String>) {
+    let mut reader = LinearReader::new_with_options(options);
+    let (mut told, mut fault) = (0, None);
+    while let Some(event) = reader.next_event() {
+        let failed = match event {
+            Ok(LinearReadEvent::ReadRequest(wanted)) => {
+                match read_some(from, reader.insert(wanted)) {
+                    Ok(read) => {
+                        reader.notify_read(read);
+                        continue;
+                    }
+                    Err(e) => e.to_string(),
+                }
+            }
+            Ok(LinearReadEvent::Record { opcode, data }) => {
+                match mcap::parse_record(opcode, data) {
+                    Ok(record) => {
+                        told += 1;
+                        each(record);
+                    }
+                    // Its neighbours are whole.
+                    Err(e) => fault = fault.or(Some(e.to_string())),
+                }
+                continue;
+            }
+            Err(e) => e.to_string(),
+        };
+        return (told, fault.or(Some(failed)));
+    }
+    (told, fault)
 }
 
 /// The whole records of a chunk whose end is missing; their number.
@@ -134,29 +180,12 @@ fn salvage(file: &mut BufReader<File>, offset: u64, each: &mut dyn FnMut(Record<
     if file.seek(SeekFrom::Start(offset)).is_err() {
         return 0;
     }
-    let mut reader = LinearReader::new_with_options(
-        LinearReaderOptions::default()
-            .with_skip_start_magic(true)
-            .with_skip_end_magic(true)
-            .with_validate_chunk_crcs(false)
-            .with_record_length_limit(RECORD_MAX),
-    );
-    let mut told = 0;
-    while let Some(Ok(event)) = reader.next_event() {
-        match event {
-            LinearReadEvent::ReadRequest(wanted) => match read_some(file, reader.insert(wanted)) {
-                Ok(read) => reader.notify_read(read),
-                Err(_) => break,
-            },
-            LinearReadEvent::Record { opcode, data } => {
-                if let Ok(record) = mcap::parse_record(opcode, data) {
-                    told += 1;
-                    each(record);
-                }
-            }
-        }
-    }
-    told
+    let options = LinearReaderOptions::default()
+        .with_skip_start_magic(true)
+        .with_skip_end_magic(true)
+        .with_validate_chunk_crcs(false)
+        .with_record_length_limit(RECORD_MAX);
+    linear(options, file, each).0
 }
 
 fn read_some(file: &mut impl Read, into: &mut [u8]) -> std::io::Result<usize> {

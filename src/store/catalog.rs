@@ -18,6 +18,10 @@ struct Table<'t> {
     /// Where each column stands in a row.
     places: Vec<Option<usize>>,
     rows: Vec<(u64, csv::StringRecord)>,
+    /// Cells of the header.
+    width: usize,
+    /// Whether the row at hand was refused as a whole: its cells are not told of one by one.
+    ragged: bool,
     problems: Vec<Problem>,
 }
 
@@ -32,6 +36,8 @@ impl<'t> Table<'t> {
             columns,
             places: Vec::new(),
             rows: Vec::new(),
+            width: 0,
+            ragged: false,
             problems: Vec::new(),
         };
         let header = match reader.headers() {
@@ -41,17 +47,17 @@ impl<'t> Table<'t> {
                 return table;
             }
         };
+        table.width = header.len();
         table.header(&header, required);
         for row in reader.records() {
             match row {
                 Ok(row) => {
                     let line = row.position().map_or(0, csv::Position::line);
-                    if row.len() == header.len() {
-                        table.rows.push((line, row));
-                    } else {
+                    if row.len() != header.len() {
                         let what = format!("{} cells; the header has {}", row.len(), header.len());
                         table.refuse(line, what);
                     }
+                    table.rows.push((line, row));
                 }
                 Err(error) => {
                     let line = error.position().map_or(0, csv::Position::line);
@@ -106,6 +112,7 @@ impl<'t> Table<'t> {
     fn parse<T>(&mut self, line: u64, column: usize, value: Result<T, String>) -> Option<T> {
         match value {
             Ok(value) => Some(value),
+            Err(_) if self.ragged => None,
             Err(what) => {
                 let name = self.columns.get(column).copied().unwrap_or_default();
                 self.refuse(line, format!("`{name}`: {what}"));
@@ -121,7 +128,7 @@ pub(super) fn products(
     file: &str,
     text: &str,
     currency: Option<&Currency>,
-) -> (BTreeMap<Gtin, Product>, Vec<Problem>) {
+) -> (Option<BTreeMap<Gtin, Product>>, Vec<Problem>) {
     const COLUMNS: &[&str] = &[
         "gtin", "name", "price", "weight_g", "brand", "category", "image", "reserve", "tagged",
     ];
@@ -129,9 +136,10 @@ pub(super) fn products(
     let mut products = BTreeMap::new();
     let mut lines: BTreeMap<Gtin, u64> = BTreeMap::new();
     if table.places.iter().take(4).any(Option::is_none) {
-        return (products, table.problems);
+        return (None, table.problems);
     }
     for (line, row) in std::mem::take(&mut table.rows) {
+        table.ragged = row.len() != table.width;
         let cells: [&str; 9] = std::array::from_fn(|i| table.cell(&row, i));
         let [
             gtin,
@@ -157,9 +165,9 @@ pub(super) fn products(
                 format!("`gtin`: {gtin} stands in line {first} already"),
             );
         }
-        let (Some(gtin), Some(name), Some(price)) = (gtin, name, price) else {
-            continue;
-        };
+        let Some(gtin) = gtin else { continue };
+        // A row that was refused still says which product there is: who refers to it is right.
+        let (name, price) = (name.unwrap_or_default(), price.unwrap_or_default());
         let text = |cell: &str| Some(cell.to_owned()).filter(|cell| !cell.is_empty());
         let product = Product {
             gtin,
@@ -174,7 +182,7 @@ pub(super) fn products(
         };
         products.insert(gtin, product);
     }
-    (products, table.problems)
+    (Some(products), table.problems)
 }
 
 /// Reads `epc,gtin`: what tags are on whose EPC does not tell. Without a catalogue GTINs are not
@@ -183,14 +191,15 @@ pub(super) fn tags(
     file: &str,
     text: &str,
     catalog: Option<&BTreeMap<Gtin, Product>>,
-) -> (BTreeMap<Epc, Gtin>, Vec<Problem>) {
+) -> (Option<BTreeMap<Epc, Gtin>>, Vec<Problem>) {
     let mut table = Table::new(file, text, &["epc", "gtin"], 2);
     let mut tags = BTreeMap::new();
     let mut lines: BTreeMap<Epc, u64> = BTreeMap::new();
     if table.places.iter().any(Option::is_none) {
-        return (tags, table.problems);
+        return (None, table.problems);
     }
     for (line, row) in std::mem::take(&mut table.rows) {
+        table.ragged = row.len() != table.width;
         let (epc, gtin) = (table.cell(&row, 0), table.cell(&row, 1));
         let epc = table.parse(line, 0, epc.parse::<Epc>().map_err(|e| e.to_string()));
         let gtin = gtin.parse::<Gtin>().map_err(|e| e.to_string());
@@ -212,7 +221,7 @@ pub(super) fn tags(
             tags.insert(epc, gtin);
         }
     }
-    (tags, table.problems)
+    (Some(tags), table.problems)
 }
 
 fn found(cell: &str) -> String {

@@ -19,7 +19,7 @@ pub mod source;
 pub mod tunables;
 
 pub use file::StoreFile;
-pub use problem::{Place, Problem};
+pub use problem::{Place, Problem, nearest};
 pub use settings::{Confirm, Console, Link, Mqtt, Settings, State, Target};
 pub use source::{
     CameraSource, DoorSource, GateSource, ReaderProtocol, ReaderSource, ScaleSource, UsbId,

@@ -24,10 +24,19 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, place, what } = self;
         match place {
-            Place::File => write!(f, "{file}: {what}"),
-            Place::Line(line) => write!(f, "{file}:{line}: {what}"),
-            Place::LineColumn(line, column) => write!(f, "{file}:{line}:{column}: {what}"),
+            Place::File => write!(f, "{file}: ")?,
+            Place::Line(line) => write!(f, "{file}:{line}: ")?,
+            Place::LineColumn(line, column) => write!(f, "{file}:{line}:{column}: ")?,
         }
+        // What was found may hold anything; a problem is one line of plain text.
+        for c in what.chars() {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        Ok(())
     }
 }
 

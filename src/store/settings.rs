@@ -1,7 +1,7 @@
 //! What the store file says to the program rather than to the engine: where state is kept, the
 //! broker, the console, and what else lies on disk.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use super::Place;
 

@@ -220,7 +220,7 @@ pub(super) fn host_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, rest) = rest.split_once(']')?;
-            host.parse::<std::net::Ipv6Addr>().ok()?;
+            host.parse::<core::net::Ipv6Addr>().ok()?;
             let port = match rest {
                 "" => None,
                 _ => Some(rest.strip_prefix(':')?),

@@ -13,6 +13,7 @@ use super::families::{FAMILIES, Family, Size};
 use super::prepare::{Channels, InputSpec, Resize};
 use crate::gs1::Gtin;
 use crate::observation::Class;
+use crate::store::nearest;
 
 /// A side of a network's input that is larger was mistyped.
 const MOST_PIXELS_A_SIDE: usize = 4096;
@@ -123,7 +124,18 @@ const DEFAULT_NMS: f32 = 0.45;
 impl Manifest {
     /// The model of this name in a folder of manifests.
     pub fn load(folder: &Path, name: &str) -> Result<Self, ManifestError> {
-        Self::open(&folder.join(format!("{name}.toml")))
+        let path = folder.join(format!("{name}.toml"));
+        if path.exists() {
+            return Self::open(&path);
+        }
+        let known = names(folder);
+        let hint = match nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "the folder has no manifest".to_owned(),
+        };
+        Err(ManifestError {
+            problems: vec![format!("no file {}; {hint}", path.display())],
+        })
     }
 
     /// The model of a manifest file.
@@ -139,13 +151,11 @@ impl Manifest {
             }
             Err(error) => {
                 let start = error.span().map_or(0, |span| span.start);
-                problems.add(start, error.message());
+                problems.add(start, &hinted(error.message()));
                 None
             }
         }
-        .ok_or(ManifestError {
-            problems: problems.lines,
-        })
+        .ok_or_else(|| problems.into_error())
     }
 
     /// Reads the weights, which must still be those that the manifest was loaded with.
@@ -173,6 +183,29 @@ impl Manifest {
     }
 }
 
+/// The models that a folder has manifests of.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let manifests = paths.filter(|path| path.extension().is_some_and(|end| end == "toml"));
+    let mut names: Vec<String> = manifests
+        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The nearest known key behind a message that lists the known ones.
+fn hinted(message: &str) -> String {
+    let message = message.trim().replace('\n', "; ");
+    let mut words = message.split('`').skip(1).step_by(2);
+    let near = words.next().and_then(|word| nearest(word, words));
+    match near.filter(|_| message.starts_with("unknown field")) {
+        Some(near) => format!("{message}; did you mean `{near}`?"),
+        None => message,
+    }
+}
+
 fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -182,7 +215,8 @@ fn sha256(bytes: &[u8]) -> String {
 struct Problems<'a> {
     path: &'a Path,
     text: &'a str,
-    lines: Vec<String>,
+    /// With their byte offsets.
+    lines: Vec<(usize, String)>,
 }
 
 impl<'a> Problems<'a> {
@@ -201,7 +235,16 @@ impl<'a> Problems<'a> {
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let column = before.get(start..).map_or(0, |rest| rest.chars().count()) + 1;
         let path = self.path.display();
-        self.lines.push(format!("{path}:{line}:{column}: {what}"));
+        self.lines
+            .push((offset, format!("{path}:{line}:{column}: {what}")));
+    }
+
+    /// In the order of their places.
+    fn into_error(mut self) -> ManifestError {
+        self.lines.sort();
+        ManifestError {
+            problems: self.lines.into_iter().map(|(_, line)| line).collect(),
+        }
     }
 
     fn beside(&self, file: &str) -> PathBuf {
@@ -242,7 +285,12 @@ impl<'a> Problems<'a> {
         let known = FAMILIES.iter().find(|one| one.name() == name.get_ref());
         if known.is_none() {
             let all: Vec<_> = FAMILIES.iter().map(|one| one.name()).collect();
-            let what = format!("no family `{}`: {}", name.get_ref(), all.join(", "));
+            let near = nearest(name.get_ref(), all.iter().copied()).unwrap_or_default();
+            let what = format!(
+                "no family `{}`: {}; did you mean `{near}`?",
+                name.get_ref(),
+                all.join(", ")
+            );
             self.add(name.span().start, &what);
         }
         known.copied()
@@ -263,7 +311,11 @@ impl<'a> Problems<'a> {
             }
         };
         if let Some(wanted) = wanted.filter(|hash| !hash.get_ref().eq_ignore_ascii_case(&found)) {
-            let what = format!("{} has sha256 {found}", path.display());
+            let shown: String = wanted.get_ref().chars().take(64).collect();
+            let what = format!(
+                "{} has sha256 {found}, not the {shown} that is asked for",
+                path.display()
+            );
             self.add(wanted.span().start, &what);
         }
         (path, Some(found))
@@ -336,7 +388,9 @@ impl<'a> Problems<'a> {
         let same = numbered.filter(|(_, one)| *one == label);
         let places: Vec<_> = same.map(|(place, _)| place).collect();
         if places.is_empty() && !labels.is_empty() {
-            self.add(at, &format!("the model has no label `{label}`"));
+            let near = nearest(label, labels.iter().map(String::as_str)).unwrap_or_default();
+            let what = format!("the model has no label `{label}`; did you mean `{near}`?");
+            self.add(at, &what);
         }
         places
     }

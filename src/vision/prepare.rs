@@ -63,6 +63,8 @@ pub enum PictureError {
     Image(#[from] image::ImageError),
     #[error("failed to read the picture: {0}")]
     Header(#[from] std::io::Error),
+    #[error("the picture is cut off: a JPEG without its end mark")]
+    CutOff,
     #[error("failed to resize the picture: {0}")]
     Resize(String),
 }
@@ -101,6 +103,10 @@ impl Prepare {
 
     /// Decodes a picture; the first step.
     pub(super) fn decode(&mut self, bytes: &[u8]) -> Result<Size, PictureError> {
+        // The decoder fills what is missing with grey, which looks like an empty shelf.
+        if is_cut_jpeg(bytes) {
+            return Err(PictureError::CutOff);
+        }
         let mut limits = image::Limits::default();
         limits.max_image_width = Some(MOST_PIXELS_A_SIDE);
         limits.max_image_height = Some(MOST_PIXELS_A_SIDE);
@@ -179,6 +185,13 @@ impl Prepare {
             values.fill(f32::from(FILL) * factor + offset);
         }
     }
+}
+
+/// Whether bytes begin as a JPEG and have no end-of-image marker; no other two bytes of the
+/// picture itself look like one (ITU-T T.81, B.1.1.5). Padding may follow it.
+fn is_cut_jpeg(bytes: &[u8]) -> bool {
+    let begins = bytes.starts_with(&[0xFF, 0xD8]);
+    begins && !bytes.windows(2).rev().any(|pair| pair == [0xFF, 0xD9])
 }
 
 /// A channel's normalisation as one multiplication and one addition.

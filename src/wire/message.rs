@@ -16,7 +16,7 @@ use crate::observation::{
     SourceState, TagRead,
 };
 use crate::store::Store;
-use crate::units::{BBox, Timestamp};
+use crate::units::{BBox, TimeDelta, Timestamp};
 
 /// What the messages of a channel are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,12 +39,14 @@ pub enum Route {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decoded {
     Input(Input),
-    /// The same, with so many parts of the message left out, each for the reason given.
-    Partly(Input, u64, &'static str),
+    /// The same, with parts of the message left out: how many, for which reason.
+    Partly(Input, Vec<(u64, &'static str)>),
     /// A picture, as JPEG or PNG: for the models, not for the engine.
     Image(CameraIx),
 }
 
+/// Why a candidate was left out.
+pub const NOT_SOLD: &str = "products that are not in the catalogue";
 /// The longest JSON message, bytes: a frame of a thousand products with embeddings has less.
 pub const JSON_MAX: usize = 4 << 20;
 /// A detection's appearance has at most so many numbers.
@@ -202,6 +204,31 @@ struct RawTimer {
     wakeup: Wakeup,
 }
 
+/// No sensor sees the future; clocks that are kept at all are closer than this.
+const AHEAD_MAX: TimeDelta = TimeDelta::from_millis(10_000);
+/// What a sensor has kept through an outage is older than this only where its clock is wrong: set
+/// to another time zone, or never set.
+const BEHIND_MAX: TimeDelta = TimeDelta::from_millis(600_000);
+
+/// When a message was captured; `None` where what it says cannot be.
+pub fn capture_time(at: Timestamp, published: Timestamp) -> Option<Timestamp> {
+    (published - at <= AHEAD_MAX && at - published <= BEHIND_MAX).then_some(published)
+}
+
+/// Leaves out candidates that the catalogue does not have: nothing could be charged for them.
+/// Gives their number.
+pub fn keep_known(store: &Store, detections: &mut [Detection]) -> u64 {
+    let mut dropped = 0;
+    for detection in detections {
+        let before = detection.gtins.len();
+        detection
+            .gtins
+            .retain(|(gtin, _)| store.catalog.contains_key(gtin));
+        dropped += (before - detection.gtins.len()) as u64;
+    }
+    dropped
+}
+
 /// Decodes one message; the error says what is wrong with it.
 pub fn decode(
     store: &Store,
@@ -218,15 +245,21 @@ pub fn decode(
     let sensed = match route {
         Route::TagRead(reader) => Sensed::TagRead(tag_read(store, *reader, json(payload)?)?),
         Route::Detections(camera) => {
-            let (seen, dropped) = detections(store, *camera, json(payload)?)?;
-            let input = observed(captured_at, Sensed::Detections(seen));
-            return Ok(match dropped {
-                0 => Decoded::Input(input),
-                n => Decoded::Partly(
-                    input,
-                    n,
+            let (mut seen, outside) = detections(store, *camera, json(payload)?)?;
+            let unknown = keep_known(store, &mut seen.detections);
+            let mut lost = vec![
+                (
+                    outside,
                     "detections of an unknown class or outside the image",
                 ),
+                (unknown, NOT_SOLD),
+            ];
+            lost.retain(|(n, _)| *n > 0);
+            let input = observed(captured_at, Sensed::Detections(seen));
+            return Ok(if lost.is_empty() {
+                Decoded::Input(input)
+            } else {
+                Decoded::Partly(input, lost)
             });
         }
         Route::Weight(scale) => {
@@ -300,6 +333,10 @@ fn observed(captured_at: Timestamp, sensed: Sensed) -> Input {
 }
 
 fn json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, String> {
+    // Arrays would be taken for objects without names.
+    if payload.trim_ascii_start().first() == Some(&b'[') {
+        return Err("an array; expected an object".to_owned());
+    }
     serde_json::from_slice(payload).map_err(|e| {
         // Places in the message differ from one to the next; the reason is what counts.
         let text = e.to_string();

@@ -22,10 +22,13 @@ fn store() -> Arc<Store> {
     );
     let mut antennas = String::new();
     for shelf in 1..=10 {
-        writeln!(text, "[[gondola.shelf]]\nid = \"s{shelf}\"\nfacings = []").unwrap();
-        writeln!(antennas, "  {{ port = {shelf}, shelf = \"s{shelf}\" }},").unwrap();
+        writeln!(text, "[[gondola.shelf]]\nid = \"s{shelf}\"\nfacings = []")
+            .expect("a string takes all text");
+        writeln!(antennas, "  {{ port = {shelf}, shelf = \"s{shelf}\" }},")
+            .expect("a string takes all text");
     }
-    write!(text, "[[reader]]\nid = \"r1\"\nantennas = [\n{antennas}]\n").unwrap();
+    write!(text, "[[reader]]\nid = \"r1\"\nantennas = [\n{antennas}]\n")
+        .expect("a string takes all text");
     let mut open = |_: &str| Ok("gtin,name,price,weight_g\n".to_owned());
     let read = basketd::store::file::read("store.toml", &text, &mut open);
     Arc::new(read.expect("the bench's store is right").store)
@@ -36,7 +39,9 @@ fn million_reads_of_ten_thousand_tags(bencher: divan::Bencher<'_, '_>) {
     let store = store();
     let antennas: Vec<_> = store.readers[0].antennas.values().copied().collect();
     let epcs: Vec<Epc> = (0..10_000_u32)
-        .map(|i| Epc::new(&[&[0x30; 8][..], &i.to_be_bytes()].concat()).unwrap())
+        .map(|i| {
+            Epc::new(&[&[0x30; 8][..], &i.to_be_bytes()].concat()).expect("an even number of bytes")
+        })
         .collect();
     bencher
         .counter(divan::counter::ItemsCount::new(1_000_000_u32))

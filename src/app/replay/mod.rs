@@ -118,8 +118,17 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The version of the recording format that is read.
+const FORMAT: &str = "1";
+
 fn store_notes(store: &Store, sha256: &str, facts: &recording::Facts) -> Vec<String> {
     let mut notes = Vec::new();
+    let version = facts.metadata.get("version");
+    if let Some(version) = version.filter(|version| **version != FORMAT) {
+        notes.push(format!(
+            "recorded in version `{version}` of the format, read as version `{FORMAT}`"
+        ));
+    }
     if let Some(recorded) = facts.metadata.get("store").filter(|id| **id != store.id) {
         notes.push(format!(
             "recorded in store `{recorded}`, replayed with store `{}`",

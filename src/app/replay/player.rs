@@ -15,7 +15,9 @@ use crate::store::Store;
 use crate::units::{TimeDelta, Timestamp};
 use crate::vision::{Backend, CameraModel, Choice, Frame, FrameRunner, Manifest, Pool};
 use crate::wire::event::{Origin, encode};
-use crate::wire::message::{Decoded, Route, decode, decode_image, route};
+use crate::wire::message::{
+    Decoded, NOT_SOLD, Route, capture_time, decode, decode_image, keep_known, route,
+};
 
 pub(super) struct Sinks {
     pub(super) events: Option<Box<dyn Write>>,
@@ -38,6 +40,8 @@ pub(super) struct Player {
     runner: Option<FrameRunner<Step>>,
     /// Cameras whose frames go through a model.
     inferred: BTreeSet<CameraIx>,
+    /// Cameras with frames that neither a model nor recorded detections tell of.
+    blind: BTreeSet<CameraIx>,
     /// Only deadlines in the recording fire.
     timers_journaled: bool,
     /// By the channel's number.
@@ -110,6 +114,13 @@ impl Player {
         pool: Option<(Pool, BTreeSet<CameraIx>)>,
     ) -> Self {
         let (pool, inferred) = pool.map_or((None, BTreeSet::new()), |(p, c)| (Some(p), c));
+        let cameras = engine.store().cameras.iter().enumerate();
+        let unseen = cameras.filter(|(_, camera)| {
+            let detections = format!("/camera/{}/detections", camera.id);
+            !facts.topics.contains_key(&detections)
+        });
+        let blind: BTreeSet<CameraIx> = unseen.map(|(i, _)| CameraIx(i as u16)).collect();
+        let blind = &blind - &inferred;
         Self {
             engine,
             origin,
@@ -117,6 +128,7 @@ impl Player {
             summary: Summary::default(),
             runner: pool.map(FrameRunner::new),
             inferred,
+            blind,
             timers_journaled: facts.timers_journaled(),
             routes: Vec::new(),
             pace: None,
@@ -143,7 +155,8 @@ impl Player {
 
     pub(super) fn take(&mut self, message: &Message<'_>) {
         let at = Timestamp::from_nanos(message.log_time);
-        let captured_at = Timestamp::from_nanos(message.publish_time);
+        let published = Timestamp::from_nanos(message.publish_time);
+        let captured_at = capture_time(at, published).unwrap_or(at);
         self.summary.on_message(at);
         let number = message.channel.number;
         while self.routes.len() <= number {
@@ -158,11 +171,18 @@ impl Player {
             }
             known => decode(self.engine.store(), known, captured_at, message.payload),
         };
+        if capture_time(at, published).is_none() {
+            let topic = &message.channel.topic;
+            let why = format!("{topic}: a capture time that cannot be; the log time counts");
+            self.summary.lose(&why, 1);
+        }
         match decoded {
             Ok(Decoded::Input(input)) => self.on_input(at, input),
-            Ok(Decoded::Partly(input, n, why)) => {
-                self.summary
-                    .lose(&format!("{}: {why}", message.channel.topic), n);
+            Ok(Decoded::Partly(input, lost)) => {
+                for (n, why) in lost {
+                    let why = format!("{}: {why}", message.channel.topic);
+                    self.summary.lose(&why, n);
+                }
                 self.on_input(at, input);
             }
             Ok(Decoded::Image(camera)) => self.on_image(at, captured_at, camera, message),
@@ -197,6 +217,11 @@ impl Player {
         message: &Message<'_>,
     ) {
         if !self.inferred.contains(&camera) {
+            if self.blind.contains(&camera) {
+                let topic = &message.channel.topic;
+                let why = format!("{topic}: frames of a camera without a model");
+                self.summary.lose(&why, 1);
+            }
             return;
         }
         match decode_image(message.payload) {
@@ -234,7 +259,13 @@ impl Player {
     ) {
         let (at, input) = match (step, found) {
             (Step::Input(at, input), _) => (at, input),
-            (Step::Frame(at, captured_at, camera), Some(Ok(detections))) => {
+            (Step::Frame(at, captured_at, camera), Some(Ok(mut detections))) => {
+                let unknown = keep_known(self.engine.store(), &mut detections);
+                if unknown > 0 {
+                    let id = &self.engine.store().cameras[camera.index()].id;
+                    self.summary
+                        .lose(&format!("camera `{id}`: {NOT_SOLD}"), unknown);
+                }
                 let sensed = Sensed::Detections(Detections { camera, detections });
                 (
                     at,

@@ -31,6 +31,9 @@ pub(super) struct Summary {
 
 /// Reasons listed; the rest are counted.
 const LOSSES_SHOWN: usize = 20;
+/// Reasons kept apart, and the letters of one: both come from files that can hold anything.
+const LOSSES_MAX: usize = 1000;
+const REASON_MAX: usize = 300;
 
 impl Summary {
     pub(super) fn on_message(&mut self, at: Timestamp) {
@@ -42,7 +45,11 @@ impl Summary {
     /// Counts a loss; each reason is logged once.
     pub(super) fn lose(&mut self, why: &str, times: u64) {
         let known = self.losses.len();
-        let count = self.losses.entry(why.to_owned()).or_insert(0);
+        let mut why: String = why.chars().take(REASON_MAX).collect();
+        if known >= LOSSES_MAX && !self.losses.contains_key(&why) {
+            "other reasons".clone_into(&mut why);
+        }
+        let count = self.losses.entry(why.clone()).or_insert(0);
         *count += times;
         if *count == times && known < LOSSES_SHOWN {
             tracing::warn!("{why}");

@@ -49,6 +49,8 @@ impl<'t> Report<'t> {
     pub(super) fn place(&self, span: &Span) -> Place {
         let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
         let before = String::from_utf8_lossy(before);
+        // Some editors write a byte order mark; no editor counts it as a column.
+        let before = before.trim_start_matches('\u{feff}');
         let line = before.matches('\n').count() + 1;
         let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
         Place::LineColumn(line as u64, column as u64)
@@ -193,7 +195,7 @@ impl<'t, T: Value<'t>, const N: usize> Value<'t> for [T; N] {
         let wanted = || Refused::expected(value, &format!("an array of {N}"));
         let values = value.get_ref().as_array().ok_or_else(wanted)?;
         let values: Vec<T> = values.iter().map(T::read).collect::<Result<_, _>>()?;
-        values.try_into().map_err(|_: Vec<T>| wanted())
+        values.try_into().map_err(|_wrong_length: Vec<T>| wanted())
     }
 }
 

@@ -102,11 +102,24 @@ pub(super) fn source<T: Default>(
         return T::default();
     };
     parse(text.get_ref()).unwrap_or_else(|| {
-        let found: String = text.get_ref().chars().take(100).collect();
+        let found: String = masked(text.get_ref()).chars().take(100).collect();
         let what = format!("`{key}`: found \"{found}\"; expected {forms}");
         fields.report().at(&text.span(), what);
         T::default()
     })
+}
+
+/// An address without the user and password that may stand in it: problems are printed and logged.
+pub(super) fn masked(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_owned();
+    };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://…@{host}{path}"),
+        None => address.to_owned(),
+    }
 }
 
 impl<'t> Layout<'t> {
@@ -192,6 +205,8 @@ fn shelf<'t>(
         .into_iter()
         .filter_map(|one| facing(one, front, catalog));
     let mut facings: Vec<(Facing, Span)> = facings.collect();
+    // One whose ends were refused has no place to overlap with.
+    facings.retain(|(facing, _)| facing.from < facing.to);
     facings.sort_by(|(a, _), (b, _)| a.from.total_cmp(&b.from));
     for ((left, first), (right, second)) in facings.iter().zip(facings.iter().skip(1)) {
         if right.from < left.to - ROUNDING_M {

@@ -19,13 +19,26 @@ use toml::de::DeTable;
 
 use self::fields::{Fields, Report};
 use super::problem::nearest;
-use super::{Currency, Place, Problem, Settings, Store, catalog};
+use super::{Currency, Link, Place, Problem, Settings, Store, catalog};
 
 /// A store file with its catalogue and tag list, validated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoreFile {
     pub store: Store,
     pub settings: Settings,
+}
+
+/// What is known of a store file, be it right or not.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// `None` where there is any problem.
+    pub file: Option<StoreFile>,
+    /// Folder of model manifests, as [`Settings`] has it.
+    pub models: Option<String>,
+    /// What the file refers to and was not opened: there may be more problems.
+    pub links: Vec<Link>,
+    /// In the order of their places.
+    pub problems: Vec<Problem>,
 }
 
 /// Reads a store file; `file` is how problems name it. `open` gives the text of a file that the
@@ -35,25 +48,66 @@ pub fn read(
     text: &str,
     open: &mut dyn FnMut(&str) -> Result<String, String>,
 ) -> Result<StoreFile, Vec<Problem>> {
+    let Survey { file, problems, .. } = survey(file, text, open);
+    file.ok_or(problems)
+}
+
+/// The same, with what a refused file refers to.
+pub fn survey(
+    file: &str,
+    text: &str,
+    open: &mut dyn FnMut(&str) -> Result<String, String>,
+) -> Survey {
     let report = Report::new(file, text);
     let (table, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        // What the tables mean is not known while their brackets are not.
-        for error in errors {
-            let what = error.message().trim().replace('\n', "; ");
-            report.at(&error.span().unwrap_or(0..0), what);
-        }
-        return Err(report.into_problems());
-    }
-    let parsed = {
+    let mut survey = Survey::default();
+    if errors.is_empty() {
         let mut top = Fields::new("the file", 0..0, table.get_ref(), &report);
-        let parsed = whole(&mut top, file, open);
+        let parsed = whole(&mut top, file, open, &mut survey);
+        survey.file = parsed;
         top.finish();
-        parsed
-    };
-    match (parsed, report.into_problems()) {
-        (Some(parsed), problems) if problems.is_empty() => Ok(parsed),
-        (_, problems) => Err(problems),
+    } else {
+        // What the tables mean is not known while their brackets are not.
+        syntax(&errors, text, &report);
+    }
+    survey.problems = report.into_problems();
+    survey.file = survey.file.filter(|_| survey.problems.is_empty());
+    survey
+}
+
+/// Lines of a file with broken brackets that are told: the first is the one to look at, and what
+/// follows may be its consequence.
+const SYNTAX_SHOWN: usize = 5;
+
+/// Where the text is no TOML, once a line.
+fn syntax(errors: &[toml::de::Error], text: &str, report: &Report<'_>) {
+    let mut lines = BTreeMap::new();
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        let before = text.as_bytes().get(..span.start).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count();
+        lines.entry(line).or_insert((span, error));
+    }
+    let more = lines.len().saturating_sub(SYNTAX_SHOWN);
+    for (span, error) in lines.into_values().take(SYNTAX_SHOWN) {
+        let mut what = error.message().trim().replace('\n', "; ");
+        if what == "duplicate key" {
+            let key: String = text
+                .get(span.clone())
+                .unwrap_or_default()
+                .chars()
+                .take(60)
+                .collect();
+            what = format!("a second `{key}` in this table");
+        }
+        report.at(&span, what);
+    }
+    if more > 0 {
+        let end = text.len()..text.len();
+        report.at(
+            &end,
+            format!("{more} more lines that are no TOML, perhaps because of those above"),
+        );
     }
 }
 
@@ -74,6 +128,7 @@ fn whole<'t>(
     top: &mut Fields<'t>,
     file: &str,
     open: &mut dyn FnMut(&str) -> Result<String, String>,
+    aside: &mut Survey,
 ) -> Option<StoreFile> {
     let report = top.report();
     if !top.has("store") {
@@ -90,6 +145,7 @@ fn whole<'t>(
     let layout = layout::read(top, products.as_ref());
     let (sensors, links) = sensors::read(top, &layout);
     let settings = settings::read(top, head.models, links);
+    (aside.models, aside.links) = (settings.models.clone(), settings.links.clone());
     let tunables = tunables::read(top);
     let store = Store {
         id: head.id,
@@ -179,11 +235,11 @@ struct Lists<'t, 'o> {
 }
 
 impl Lists<'_, '_> {
-    /// `None` where the list is not named or cannot be opened.
+    /// `None` where the list is not named, cannot be opened, or has no header of its kind.
     fn read<K, V>(
         &mut self,
         name: Option<&Spanned<String>>,
-        parse: impl FnOnce(&str, &str) -> (BTreeMap<K, V>, Vec<Problem>),
+        parse: impl FnOnce(&str, &str) -> (Option<BTreeMap<K, V>>, Vec<Problem>),
     ) -> Option<BTreeMap<K, V>> {
         let name = name?;
         let path = Path::new(self.file).with_file_name(name.get_ref());
@@ -191,7 +247,7 @@ impl Lists<'_, '_> {
             Ok(text) => {
                 let (list, problems) = parse(&path.to_string_lossy(), &text);
                 problems.into_iter().for_each(|one| self.report.push(one));
-                Some(list)
+                list
             }
             Err(why) => {
                 let what = format!("failed to read {}: {why}", path.display());

@@ -91,6 +91,12 @@ impl Sensors {
         let reader = ReaderIx(u16::try_from(self.readers.len()).unwrap_or(u16::MAX));
         let id = ids.declare(&mut fields);
         let source = reader_source(&mut fields);
+        // Two ids for one device may share its ports among them, not one port.
+        let twin = self.readers.iter().filter(|one| one.source == source);
+        let twin: Vec<Reader> = twin
+            .filter(|one| one.source != ReaderSource::None)
+            .cloned()
+            .collect();
         let mut antennas = BTreeMap::new();
         for mut fields in fields.tables("antennas", "antennas = [{ port, shelf }, …]") {
             let port: Option<Spanned<Whole<1, 65535>>> = fields.required("port");
@@ -100,6 +106,14 @@ impl Sensors {
                 let antenna = self.antenna(reader, number as u16, read_point);
                 if antennas.insert(number as u16, antenna).is_some() {
                     let what = format!("`port`: a second antenna on port {number} of this reader");
+                    fields.report().at(&port.span(), what);
+                }
+                let shared = |one: &&Reader| one.antennas.contains_key(&(number as u16));
+                if let Some(other) = twin.iter().find(shared) {
+                    let what = format!(
+                        "`port`: port {number} of this device carries an antenna of reader `{}`",
+                        other.id
+                    );
                     fields.report().at(&port.span(), what);
                 }
             }

@@ -1,10 +1,11 @@
 //! What is not the engine's: `[state]`, `[mqtt]`, `[console]`.
 
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use toml::Spanned;
 
 use super::fields::{Fields, Whole};
+use super::layout::masked;
 use super::sensors::secret;
 use crate::store::source::host_port;
 use crate::store::{Confirm, Console, Link, Mqtt, Settings, State};
@@ -57,7 +58,7 @@ fn mqtt_table(mut fields: Fields<'_>, links: &mut Vec<Link>) -> Option<Mqtt> {
     let address = address.and_then(|address| {
         let parts = broker(address.get_ref());
         if parts.is_none() {
-            let found: String = address.get_ref().chars().take(100).collect();
+            let found: String = masked(address.get_ref()).chars().take(100).collect();
             let what = format!(
                 "`url`: found \"{found}\"; expected mqtt://<host>[:<port>] or mqtts://<host>[:<port>]"
             );

@@ -90,6 +90,8 @@ const ADMISSION_GRACE: TimeDelta = TimeDelta::from_millis(6_000);
 const DOOR_SLACK: TimeDelta = TimeDelta::from_millis(2_500);
 /// How near the gate's zone a person is who is just coming in, metres.
 const NEAR_GATE_M: f64 = 1.2;
+/// How near the gate's zone a person is who shows a token there, metres.
+const NEAR_READER_M: f64 = 0.6;
 
 impl Visits {
     pub fn new(store: &Store) -> Self {
@@ -129,7 +131,9 @@ impl Visits {
             GateEvent::Admitted(admission) => {
                 self.on_admitted(store, at, gate, admission, tracking, out);
             }
-            GateEvent::Presented { token } => self.on_presented(at, gate, token, out),
+            GateEvent::Presented { token } => {
+                self.on_presented(store, at, gate, token, tracking, out);
+            }
             GateEvent::Door { open } => {
                 self.doors.insert(gate, (*open, at));
             }
@@ -179,21 +183,71 @@ impl Visits {
         }
     }
 
-    /// A token shown on the way out ends a visit that no camera follows.
+    /// A token shown on the way out ends a visit that no camera follows, and says whose the person
+    /// at that gate is.
     fn on_presented(
         &mut self,
+        store: &Store,
         at: Timestamp,
         gate: GateIx,
         token: &str,
+        tracking: &Tracking,
         out: &mut Vec<VisitChange>,
     ) {
-        let open = |v: &&mut Visit| v.token.as_deref() == Some(token) && v.left_at.is_none();
-        if let Some(visit) = self.visits.values_mut().find(open) {
+        let open = |v: &&Visit| v.token.as_deref() == Some(token) && v.left_at.is_none();
+        let Some(id) = self.visits.values().find(open).map(|v| v.id) else {
+            return;
+        };
+        self.claim(store, at, gate, id, tracking, out);
+        if let Some(visit) = self.visits.get_mut(&id) {
             visit.exit_gate = Some(gate);
             if visit.tracks.is_empty() {
                 visit.left_at = Some(at);
                 visit.shown = true;
-                out.push(VisitChange::Left(visit.id));
+                out.push(VisitChange::Left(id));
+            }
+        }
+    }
+
+    /// Where the only person near a gate goes by another visit than the token shown there, the two
+    /// were taken for each other: they change places.
+    fn claim(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        gate: GateIx,
+        id: VisitId,
+        tracking: &Tracking,
+        out: &mut Vec<VisitChange>,
+    ) {
+        let zone = &store.zones[store.gates[gate.index()].zone.index()].polygon;
+        let near = tracking.tracks().into_iter().filter(|track| {
+            let fix = tracking.fix_at(*track, at);
+            fix.is_some_and(|f| zone.distance(f.position) < NEAR_READER_M)
+        });
+        let near: Vec<TrackId> = near.collect();
+        let [track] = near[..] else { return };
+        let Some(other) = self.of_track(track).filter(|other| *other != id) else {
+            return;
+        };
+        let single = |v: &VisitId| self.visits.get(v).is_some_and(|v| v.party == 1);
+        if !single(&id) || !single(&other) {
+            return;
+        }
+        let ours: Vec<TrackId> = self.visits[&id].tracks.iter().copied().collect();
+        self.unbind(id, &ours);
+        self.unbind(other, &[track]);
+        self.bind(id, track, out);
+        for track in ours {
+            self.bind(other, track, out);
+        }
+    }
+
+    fn unbind(&mut self, id: VisitId, tracks: &[TrackId]) {
+        if let Some(visit) = self.visits.get_mut(&id) {
+            for track in tracks {
+                visit.tracks.remove(track);
+                self.by_track.remove(track);
             }
         }
     }

@@ -457,8 +457,11 @@ impl Search<'_> {
                 told.log_likelihood -= 2.0 * f64::from(left);
                 next.push(told);
             }
+            // What stands at rest at two places is two things to the camera that sees both.
+            let of_another = |a: &Act| step.carried || !a.told_by.contains(&witness);
             let crowded = account.acts.iter().any(|a| {
                 a.direction == direction
+                    && of_another(a)
                     && near_in_time(a.window, (step.after, step.before))
                     && (a.along - step.along).abs() < BESIDE_M
             });

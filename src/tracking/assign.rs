@@ -24,7 +24,8 @@ pub(super) fn best(
             .looks_like(sight)
             .map_or(0.0, |cos| 6.0 * (1.0 - cos));
         let weak = 2.0 * (1.0 - sight.score);
-        (metres < GATE_M && squared < GATE).then_some(squared + looks + weak + person.height_cost(sight))
+        (metres < GATE_M && squared < GATE)
+            .then_some(squared + looks + weak + person.height_cost(sight))
     };
     let costs: Vec<Vec<f64>> = sights
         .iter()

@@ -110,9 +110,8 @@ impl Encounter {
         }
         let [a0, b0] = self.tall_before.each_ref().map(Stature::estimate);
         let [a1, b1] = self.tall_after.each_ref().map(Stature::estimate);
-        let off = |(m, s): (f64, f64), (n, t): (f64, f64)| {
-            (m - n) * (m - n) / (2.0 * (s * s + t * t))
-        };
+        let off =
+            |(m, s): (f64, f64), (n, t): (f64, f64)| (m - n) * (m - n) / (2.0 * (s * s + t * t));
         (off(a0, a1) + off(b0, b1)) - (off(a0, b1) + off(b0, a1))
     }
 }

@@ -5,6 +5,7 @@
 //! who was lost, and somebody who disappears inside is still there.
 
 mod assign;
+mod bias;
 mod encounter;
 pub mod image;
 mod person;
@@ -21,6 +22,7 @@ use crate::observation::{Class, Detections};
 use crate::store::{Store, View};
 use crate::units::{Point, TimeDelta, Timestamp};
 
+use self::bias::Biases;
 use self::encounter::Encounter;
 use self::person::{Person, Sight};
 use self::place::Floor;
@@ -79,6 +81,8 @@ pub struct Tracking {
     floor: Floor,
     /// What is known of each camera's vertical, by its index.
     uprights: Vec<Option<Upright>>,
+    /// How far off each camera places people, by its index.
+    biases: Vec<Biases>,
     people: BTreeMap<TrackId, Person>,
     /// Detections that may become people.
     tentative: Vec<Person>,
@@ -109,14 +113,13 @@ const WEAK: f64 = 0.2;
 impl Tracking {
     pub fn new(store: &Store) -> Self {
         let upright = |c: &crate::store::Camera| match &c.view {
-            View::Floor { floor_from_image } => {
-                Upright::new(floor_from_image, (c.width, c.height))
-            }
+            View::Floor { floor_from_image } => Upright::new(floor_from_image, (c.width, c.height)),
             View::Shelf { .. } => None,
         };
         Self {
             floor: Floor::new(store),
             uprights: store.cameras.iter().map(upright).collect(),
+            biases: vec![Biases::default(); store.cameras.len()],
             people: BTreeMap::new(),
             tentative: Vec::new(),
             apart: BTreeMap::new(),
@@ -161,7 +164,10 @@ impl Tracking {
                 self.floor.may_be_inside(placed.at, placed.sigma)
             })
             .collect();
-        let sights = without_doubles(sights);
+        let mut sights = without_doubles(sights);
+        for sight in &mut sights {
+            sight.correct(&self.biases[seen.camera.index()]);
+        }
         self.update(seen.camera, captured_at, &sights);
         self.part(seen.camera, captured_at);
         self.confirm(captured_at, out);
@@ -180,6 +186,11 @@ impl Tracking {
             if let Some(id) = place.and_then(|p| ids.get(p))
                 && let Some(person) = self.people.get_mut(id)
             {
+                if let Some(placed) = sight.placed_by_feet(&person.stature)
+                    && person.cameras_lately(at) >= 2
+                {
+                    self.biases[camera.index()].learn(placed, person.position_at(at));
+                }
                 person.see(camera, at, sight);
                 person.been_inside |= self.floor.is_beyond_doors(person.position());
             }
@@ -209,7 +220,10 @@ impl Tracking {
     /// Follows who is near whom, and gives people who part the walks that are theirs.
     fn part(&mut self, camera: CameraIx, at: Timestamp) {
         let fresh = TimeDelta::from_millis(700);
-        let seen = self.people.iter().filter(|(_, p)| at - p.last_seen() < fresh);
+        let seen = self
+            .people
+            .iter()
+            .filter(|(_, p)| at - p.last_seen() < fresh);
         let seen: Vec<TrackId> = seen.map(|(id, _)| *id).collect();
         for (i, a) in seen.iter().enumerate() {
             for b in seen.iter().skip(i + 1) {

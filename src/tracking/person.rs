@@ -1,12 +1,13 @@
 //! One person: a Kalman filter for each floor coordinate with a velocity that dies away, the
 //! person's appearance, and where he was.
 
-use std::collections::BTreeSet;
 use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::Fix;
+use super::bias::Biases;
 use super::stature::{self, Stature};
 use super::upright::Upright;
 use crate::ids::CameraIx;
@@ -18,6 +19,8 @@ use crate::units::{BBox, Homography, Point, TimeDelta, Timestamp};
 pub(super) struct Sight {
     /// Where he stands by the lower edge of his box.
     pub(super) place: Placed,
+    /// The same before the camera's own error was taken away.
+    raw: Point,
     pub(super) score: f64,
     /// The picture or something in it hides the feet, as far as the box alone tells.
     pub(super) cut: bool,
@@ -49,6 +52,8 @@ const CUT_SHIFT_M: f64 = 0.5;
 const JITTER: f64 = 0.03;
 /// Mean height of people, metres.
 const MEAN_TALL_M: f64 = 1.70;
+/// Two cameras place the same feet this far apart and more, metres.
+const PLACED_M: f64 = 0.15;
 /// Who looks shorter than he is by more than this has his feet hidden, metres.
 const HIDDEN_M: f64 = 0.22;
 /// Who looks shorter than this has his feet hidden rather than is a child, metres.
@@ -70,22 +75,29 @@ impl Sight {
         let (width, height) = (f64::from(image.0), f64::from(image.1));
         let aspect = bbox.width() / bbox.height().max(1.0);
         let at_side = bbox.x0 < 2.0 || bbox.x1 > width - 2.0;
-        // A box as wide as that shows no whole person: furniture or the picture hides the legs.
-        let mut cut = bbox.y1 > 0.975 * height || aspect > WHOLE_ASPECT;
         let shows_head = bbox.y0 > 2.0;
-        let upright = upright.filter(|_| shows_head);
-        let by_head = upright.and_then(|u| u.stands(MEAN_TALL_M, bbox));
+        let ends_in_picture = bbox.y1 <= 0.975 * height;
         let stands = on_floor + away * BODY_RADIUS_M;
+        let upright = upright.filter(|_| shows_head);
+        // The middle of a box that the picture's side cuts is not the head's.
+        let by_head = upright
+            .filter(|_| !at_side)
+            .and_then(|u| u.stands(MEAN_TALL_M, bbox));
         let tall = upright
-            .filter(|_| bbox.y1 <= 0.975 * height)
+            .filter(|_| ends_in_picture)
             .and_then(|u| u.tall(stands, bbox));
-        cut |= tall.is_some_and(|t| t < CHILD_M);
+        let cut = !ends_in_picture
+            || match tall {
+                Some(tall) => tall < CHILD_M,
+                // A box as wide as that shows no whole person: furniture hides the legs.
+                None => shows_head && !at_side && aspect > WHOLE_ASPECT,
+            };
         let pixels = 2.0 + JITTER * bbox.height();
         let hidden = if cut { 0.2 * bbox.height() } else { 0.0 };
         let sigma = |row: [f64; 2]| {
             let (du, dv) = (pixels, pixels + hidden);
             let var = (row[0] * du) * (row[0] * du) + (row[1] * dv) * (row[1] * dv);
-            (var + 0.12 * 0.12).sqrt()
+            (var + PLACED_M * PLACED_M).sqrt()
         };
         let mut sigma = Point::new(sigma(j[0]), sigma(j[1]));
         if cut {
@@ -95,13 +107,22 @@ impl Sight {
             sigma = sigma + Point::new(away.y.abs(), away.x.abs()) * 0.3;
         }
         // Feet below the picture are nearer to the camera than the box's edge says.
-        let at = if cut { on_floor + away * -CUT_SHIFT_M } else { stands };
+        let at = if cut {
+            on_floor + away * -CUT_SHIFT_M
+        } else {
+            stands
+        };
         let place = Placed { at, sigma };
-        let head_sigma = by_head.map_or(0.0, |(_, per_metre)| 0.06 * per_metre.norm())
-            + if at_side { 0.3 } else { 0.0 };
+        // Heads near the camera's own height are placed by few pixels.
+        let lower = BBox::new(bbox.x0, bbox.y0 + pixels, bbox.x1, bbox.y1);
+        let head_sigma = upright
+            .and_then(|u| u.stands(MEAN_TALL_M, lower))
+            .zip(by_head)
+            .map_or(0.0, |((off, _), (at, _))| off.distance(at).min(5.0));
         let usable = at.is_finite() && sigma.is_finite() && sigma.norm() < 3.0;
-        (usable || by_head.is_some()).then(|| Self {
+        (usable || by_head.is_some_and(|_| head_sigma < 1.5)).then(|| Self {
             place,
+            raw: at,
             score: detection.score,
             cut,
             tall,
@@ -112,16 +133,29 @@ impl Sight {
         })
     }
 
+    /// Takes away what the camera is known to be off by.
+    pub(super) fn correct(&mut self, biases: &Biases) {
+        if !self.cut {
+            (self.place.at, _) = biases.corrected(self.raw);
+        }
+    }
+
+    /// Where the camera itself places the feet of somebody as tall as that, where they are seen.
+    pub(super) fn placed_by_feet(&self, stature: &Stature) -> Option<Point> {
+        let hidden = self.cut || (self.tall.is_some() && self.whole(stature).is_none());
+        (!hidden).then_some(self.raw)
+    }
+
     /// Where somebody as tall as that stands: by his feet where they are seen, else by his head.
     pub(super) fn placed(&self, stature: &Stature) -> Placed {
         let (tall, sigma) = stature.estimate();
         let short = self.tall.is_none_or(|seen| seen < tall - HIDDEN_M);
         let feet_hidden = self.cut || (self.tall.is_some() && short);
         match self.by_head {
-            Some((at, per_metre)) if feet_hidden => {
+            Some((at, per_metre)) if feet_hidden && self.head_sigma < 1.5 => {
                 let spread = |m: f64| {
                     let var = (m * sigma) * (m * sigma) + self.head_sigma * self.head_sigma;
-                    (var + 0.12 * 0.12).sqrt()
+                    (var + PLACED_M * PLACED_M).sqrt()
                 };
                 Placed {
                     at: at + per_metre * (tall - MEAN_TALL_M),
@@ -154,7 +188,7 @@ struct Axis {
 /// A height that does not fit speaks no more than this against a sight: heads bow, boxes merge.
 const HEIGHT_COST_MAX: f64 = 6.0;
 /// Standard deviation of a shopper's acceleration, m/s².
-const ACCELERATION: f64 = 1.6;
+const ACCELERATION: f64 = 2.0;
 /// Within this time an unseen walk dies away, seconds.
 const STOPPING_S: f64 = 1.0;
 
@@ -211,6 +245,8 @@ pub(super) struct Person {
     first: (Timestamp, Point),
     last_seen: Timestamp,
     last_by: (CameraIx, Timestamp),
+    /// When each camera last saw him.
+    seen_by: BTreeMap<CameraIx, Timestamp>,
     hits: u32,
     cameras: BTreeSet<CameraIx>,
     /// Frames in which this and the nearest other person were seen by one camera at once.
@@ -244,6 +280,7 @@ impl Person {
             first: (at, p),
             last_seen: at,
             last_by: (camera, at),
+            seen_by: BTreeMap::from([(camera, at)]),
             hits: 1,
             cameras: BTreeSet::from([camera]),
             apart: 0,
@@ -290,6 +327,12 @@ impl Person {
 
     pub(super) fn cameras(&self) -> usize {
         self.cameras.len()
+    }
+
+    /// By how many cameras he has been seen within a few frames.
+    pub(super) fn cameras_lately(&self, at: Timestamp) -> usize {
+        let lately = TimeDelta::from_millis(350);
+        self.seen_by.values().filter(|t| at - **t < lately).count()
     }
 
     pub(super) fn seen_by_at(&self, camera: CameraIx, at: Timestamp) -> bool {
@@ -340,6 +383,7 @@ impl Person {
         self.at = self.at.max(at);
         self.last_seen = self.last_seen.max(at);
         self.last_by = (camera, at);
+        self.seen_by.insert(camera, at);
         self.hits = self.hits.saturating_add(1);
         self.cameras.insert(camera);
         if self.embedding.is_empty() {

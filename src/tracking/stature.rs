@@ -37,7 +37,11 @@ impl Stature {
 
     /// The commonest height and its standard deviation, metres.
     pub(super) fn estimate(&self) -> (f64, f64) {
-        let around = |i: usize| -> f32 { self.bins[i.saturating_sub(1)..(i + 2).min(BINS)].iter().sum() };
+        let around = |i: usize| -> f32 {
+            self.bins[i.saturating_sub(1)..(i + 2).min(BINS)]
+                .iter()
+                .sum()
+        };
         let best = (0..self.bins.len()).max_by(|a, b| around(*a).total_cmp(&around(*b)));
         let Some(best) = best else { return UNKNOWN };
         let (mut n, mut sum) = (0.0, 0.0);

@@ -122,10 +122,7 @@ mod tests {
         let (sin, cos) = (0.573_576_436_351_046, 0.819_152_044_288_992);
         let [x, y, z] = [point[0] - 1.0, point[1] + 2.0, point[2] - 3.0];
         let (right, down, ahead) = (x, -sin * y - cos * z, cos * y - sin * z);
-        Point::new(
-            320.0 + 500.0 * right / ahead,
-            180.0 + 500.0 * down / ahead,
-        )
+        Point::new(320.0 + 500.0 * right / ahead, 180.0 + 500.0 * down / ahead)
     }
 
     fn floor_map() -> Homography {
@@ -140,8 +137,18 @@ mod tests {
                 ahead,
             ]
         };
-        let columns = [image(1.0, 0.0, 0.0), image(0.0, 1.0, 0.0), image(0.0, 0.0, 1.0)];
-        let g = [0, 1, 2].map(|r| [columns[0][r] * -3.0, columns[1][r] * -3.0, columns[2][r] * -3.0]);
+        let columns = [
+            image(1.0, 0.0, 0.0),
+            image(0.0, 1.0, 0.0),
+            image(0.0, 0.0, 1.0),
+        ];
+        let g = [0, 1, 2].map(|r| {
+            [
+                columns[0][r] * -3.0,
+                columns[1][r] * -3.0,
+                columns[2][r] * -3.0,
+            ]
+        });
         Homography(g).inverse().unwrap()
     }
 

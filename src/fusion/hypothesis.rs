@@ -457,8 +457,11 @@ impl Search<'_> {
                 told.log_likelihood -= 2.0 * f64::from(left);
                 next.push(told);
             }
-            // What stands at rest at two places is two things to the camera that sees both.
-            let of_another = |a: &Act| step.carried || !a.told_by.contains(&witness);
+            // What stands at rest at two places is two things to the camera that sees both, and
+            // so is what looks like quite another product.
+            let of_another = |a: &Act| {
+                (step.carried || !a.told_by.contains(&witness)) && may_look_like(step, a.gtin)
+            };
             let crowded = account.acts.iter().any(|a| {
                 a.direction == direction
                     && of_another(a)
@@ -614,12 +617,20 @@ fn set_log_prior(chosen: &[&Candidate]) -> f64 {
     first.log_prior + others.iter().map(another).sum::<f64>()
 }
 
+/// Whether a camera may have taken this product for what it tells of.
+fn may_look_like(step: &CountStep, gtin: Gtin) -> bool {
+    step.gtins.is_empty() || step.gtins.iter().any(|(g, p)| *g == gtin && *p > 0.03)
+}
+
 fn seen_as(step: &CountStep, gtin: Gtin) -> f64 {
     if step.gtins.is_empty() {
         return 0.0;
     }
     let named = step.gtins.iter().find(|(g, _)| *g == gtin);
-    libm::log(named.map_or(0.04, |(_, p)| p.max(0.04)))
+    let listed: f64 = step.gtins.iter().map(|(_, p)| p).sum();
+    // What a camera does not list it may still have taken for something else.
+    let other = (0.1 * (1.0 - listed)).max(0.01);
+    libm::log(named.map_or(other, |(_, p)| p.max(other)))
 }
 
 pub(super) fn near_in_time(a: (Timestamp, Timestamp), b: (Timestamp, Timestamp)) -> bool {

@@ -36,6 +36,10 @@ struct Day {
     noise: Noise,
     #[arg(long, value_enum, default_value = "hall")]
     shop: Shop,
+    /// A shop after this store file instead: its floor, planogram, plates, antennas and floor
+    /// cameras.
+    #[arg(long)]
+    store: Option<PathBuf>,
     /// People inside, on average.
     #[arg(long, default_value_t = 2.5)]
     crowd: f64,
@@ -75,7 +79,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     );
     let name = day.out.display();
     std::fs::create_dir_all(&day.out).with_context(|| format!("failed to make {name}"))?;
-    let simulated = sim::Day::new(options(day));
+    let given = match &day.store {
+        Some(path) => Some(super::load::load(path)?.store),
+        None => None,
+    };
+    let no_door = "the store has no gate of an entry zone, or none of an exit zone";
+    let simulated = sim::Day::new(options(day, given)).context(no_door)?;
     write(day, "store.toml", &simulated.store)?;
     write(day, "catalog.csv", &simulated.catalog)?;
     let path = day.out.join("recording.mcap");
@@ -90,7 +99,7 @@ fn write(day: &Day, file: &str, text: &str) -> anyhow::Result<()> {
     std::fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))
 }
 
-fn options(day: &Day) -> sim::Options {
+fn options(day: &Day, given: Option<crate::store::Store>) -> sim::Options {
     sim::Options {
         seed: day.seed,
         visits: day.visits,
@@ -110,6 +119,7 @@ fn options(day: &Day) -> sim::Options {
             Shop::Kiosk => sim::ShopKind::Kiosk,
             Shop::Hall => sim::ShopKind::Hall,
         },
+        given,
         crowd: day.crowd,
     }
 }

@@ -11,7 +11,7 @@
 //! | a hand presses: chance, peak g | 0.3, 15 | 0.7, 60 | 0.85, 110 | resting hand 0.5–1 N, measured on recordings |
 //! | vibration: bursts a plate and hour | 0 | 3 | 20 | steps, doors, trolleys (assumed) |
 //! | tags missing / dead / weak | 0 / 0 / 0 | 1.5 / 0.7 / 3 % | 3 / 1.5 / 8 % | Auburn audit: 3.5 % mean, best store 1 %, worst 23 % |
-//! | fading a read, dB; a pose, dB | 0.8; 2.5 | 1.5; 3.5 | 2.2; 5 | log-normal shadowing 3–6 dB indoors (Rappaport) |
+//! | fading a read, dB; a pose, dB | 1.2; 2.5 | 2.0; 3.5 | 2.8; 5 | log-normal shadowing 3–6 dB indoors (Rappaport) |
 //! | reader to engine, s | 0.02–0.06 | 0.04–0.15 | 0.05–0.7 | R420 traces: bursts of 610 ms in three of them |
 //! | camera to engine, s: least, mean more | 0.08, 0.01 | 0.14, 0.03 | 0.22, 0.07 | 80–400 ms with jitter (assumed) |
 //! | frames lost | 0 | 0.5 % | 2 % | assumed |
@@ -95,7 +95,7 @@ impl Effects {
             untagged: pick(0.0, 0.015, 0.03),
             dead: pick(0.0, 0.007, 0.015),
             weak: pick(0.0, 0.03, 0.08),
-            fading_db: pick(0.8, 1.5, 2.2),
+            fading_db: pick(1.2, 2.0, 2.8),
             pose_db: pick(2.5, 3.5, 5.0),
             reader_delay_s: span((0.02, 0.06), (0.04, 0.15), (0.05, 0.2)),
             reader_burst_s: pick(0.0, 0.0, 0.61),

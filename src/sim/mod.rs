@@ -39,6 +39,7 @@ use self::shop::Shop;
 pub use self::shop::ShopKind;
 use self::tape::Tape;
 use self::world::World;
+use crate::store::Store;
 use crate::units::{TimeDelta, Timestamp};
 
 /// Which sensors the shop has; all have doors.
@@ -78,6 +79,8 @@ pub struct Options {
     pub sensors: Sensors,
     pub noise: Noise,
     pub shop: ShopKind,
+    /// A shop after this store file instead.
+    pub given: Option<Store>,
     /// People inside, on average.
     pub crowd: f64,
 }
@@ -98,23 +101,27 @@ const AFTER_S: f64 = 11.0;
 const LONGEST_S: f64 = 36.0 * 3600.0;
 
 impl Day {
-    pub fn new(options: Options) -> Self {
+    /// `None` where the given store has no way in or out.
+    pub fn new(options: Options) -> Option<Self> {
         let effects = Effects::of(options.noise);
-        let shop = Shop::build(options.seed, options.shop, options.sensors, &effects);
+        let shop = match &options.given {
+            Some(store) => Shop::after(options.seed, store, options.sensors, &effects)?,
+            None => Shop::build(options.seed, options.shop, options.sensors, &effects),
+        };
         let (store, catalog) = (shop::text::store(&shop), shop::text::catalog(&shop));
         let arrivals = people::plan::day(options.seed, &shop, options.visits, options.crowd);
         // A morning within the year, so that recordings differ.
         let morning = Random::stream(options.seed, "date").int(0, 300) as i64;
         let epoch = Timestamp::from_micros(1_767_254_400_000_000)
             + TimeDelta::from_micros(morning * 86_400_000_000);
-        Self {
+        Some(Self {
             world: World::new(options.seed, shop, arrivals, &effects),
             options,
             effects,
             epoch,
             store,
             catalog,
-        }
+        })
     }
 
     /// Runs to the end; writes the recording to `out` and gives the truth.
@@ -156,3 +163,6 @@ fn metadata(seed: u64, store: &str, text: &str) -> BTreeMap<String, String> {
         ("store_sha256".into(), hex),
     ])
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,6 +106,43 @@ impl Pinhole {
         }
     }
 
+    /// The camera that has this homography from image to floor, with square pixels and the
+    /// principal point in the middle; `None` where none has.
+    pub(super) fn from_homography(h: &[[f64; 3]; 3], size: (f64, f64)) -> Option<Self> {
+        let mut g = inverse(*h);
+        for c in 0..3 {
+            g[0][c] -= size.0 / 2.0 * g[2][c];
+            g[1][c] -= size.1 / 2.0 * g[2][c];
+        }
+        // Columns 0 and 1 are orthogonal and of one length once the first two rows are divided
+        // by the focal length: two equations, least squares.
+        let col = |c: usize| (g[0][c], g[1][c], g[2][c]);
+        let ((a1, a2, a3), (b1, b2, b3)) = (col(0), col(1));
+        let (k, m) = (a3 * b3, a3 * a3 - b3 * b3);
+        let (p, q) = (a1 * b1 + a2 * b2, a1 * a1 + a2 * a2 - b1 * b1 - b2 * b2);
+        let squared = -(k * p + m * q) / (k * k + m * m);
+        let focal = (squared > 1.0).then(|| squared.sqrt())?;
+        let column = |c: usize| vec3(g[0][c] / focal, g[1][c] / focal, g[2][c]);
+        let scale = (column(0).length() + column(1).length()) / 2.0;
+        let (r1, mut t) = (column(0).unit(), column(2) * (1.0 / scale));
+        let r2 = (column(1) - r1 * r1.dot(column(1))).unit();
+        let (mut r1, mut r2) = (r1, r2);
+        let r3 = r1.cross(r2);
+        // The eye is above the floor.
+        if -r3.dot(t) < 0.0 {
+            (r1, r2, t) = (r1 * -1.0, r2 * -1.0, t * -1.0);
+        }
+        Some(Self {
+            eye: vec3(-r1.dot(t), -r2.dot(t), -r3.dot(t)),
+            right: vec3(r1.x, r2.x, r3.x),
+            down: vec3(r1.y, r2.y, r3.y),
+            forward: vec3(r1.z, r2.z, r3.z),
+            focal,
+            width: size.0,
+            height: size.1,
+        })
+    }
+
     /// Pixel of a point, and its depth; `None` behind the camera.
     pub(super) fn project(&self, p: Vec3) -> Option<(f64, f64, f64)> {
         let v = p - self.eye;
@@ -173,6 +210,9 @@ mod tests {
             let fy = (h[1][0] * u + h[1][1] * v + h[1][2]) / w;
             assert!((fx - x).abs() < 1e-6 && (fy - y).abs() < 1e-6, "{fx} {fy}");
         }
+        let back = Pinhole::from_homography(&h, size).expect("a camera");
+        assert!((back.focal - 700.0).abs() < 1e-3 && (back.eye - cam.eye).length() < 1e-4);
+        assert!((back.forward - cam.forward).length() < 1e-6);
         let (_, head, _) = cam.project(vec3(4.0, 5.0, 1.7)).expect("in front");
         assert!(head < 270.0, "heads are above feet in the image");
     }

@@ -135,28 +135,10 @@ impl World {
                 self.shop.doors[door].outside
             };
             let r = &mut self.random;
-            let mut person = Person {
-                visit,
-                position: at(place.x + 0.1 * r.normal(), place.y),
-                velocity: at(0.0, 0.0),
-                heading: at(0.0, 1.0),
-                tall: r.range(1.52, 1.92),
-                radius: r.range(0.18, 0.25),
-                pace: (1.0 + 0.2 * r.normal()).clamp(0.6, 1.4),
-                steps,
-                way: [].into(),
-                wait: 0.0,
-                reach: None,
-                held_by: None,
-                present: true,
-                done: false,
-                passed_out: false,
-                passed_in: arrival.from_back,
-                stuck: 0.0,
-                origins: Vec::new(),
-                asked: 0,
-                starts: self.now + 0.35 + n as f64 * r.range(0.7, 1.3),
-            };
+            let position = at(place.x + 0.1 * r.normal(), place.y);
+            let starts = self.now + 0.35 + n as f64 * r.range(0.7, 1.3);
+            let mut person = Person::new(visit, position, steps, starts, r);
+            person.passed_in = arrival.from_back;
             if !arrival.from_back {
                 person
                     .steps

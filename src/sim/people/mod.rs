@@ -5,6 +5,7 @@ pub(super) mod plan;
 
 use std::collections::VecDeque;
 
+use super::random::Random;
 use super::space::{Vec3, at, vec3};
 use super::stock::Carry;
 use crate::units::Point;
@@ -128,6 +129,38 @@ impl Reach {
 }
 
 impl Person {
+    /// Somebody who begins to act at `starts`.
+    pub(super) fn new(
+        visit: usize,
+        position: Point,
+        steps: VecDeque<Step>,
+        starts: f64,
+        r: &mut Random,
+    ) -> Self {
+        Self {
+            visit,
+            position,
+            velocity: at(0.0, 0.0),
+            heading: at(0.0, 1.0),
+            tall: r.range(1.52, 1.92),
+            radius: r.range(0.18, 0.25),
+            pace: (1.0 + 0.2 * r.normal()).clamp(0.6, 1.4),
+            steps,
+            way: [].into(),
+            wait: 0.0,
+            reach: None,
+            held_by: None,
+            present: true,
+            done: false,
+            passed_out: false,
+            passed_in: false,
+            stuck: 0.0,
+            origins: Vec::new(),
+            asked: 0,
+            starts,
+        }
+    }
+
     /// Inside the walls, where sensors are.
     pub(super) fn visible(&self) -> bool {
         self.present && self.passed_in && !self.passed_out

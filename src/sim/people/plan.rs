@@ -7,11 +7,12 @@
 //! | party of two or three | 10 % | groups of 1–4 |
 //! | without a token | 10 %, half of them close behind somebody | tail-gaters |
 //! | errands a shopper | 1–4: 30, 32, 23, 15 % | baskets of a convenience shop |
+//! | looks at some other place first | 30 % of errands | assumed |
 //! | several at once; one after the other | 9 %; 14 % | assumed |
 //! | touches first and takes nothing | 18 % of errands | touch-to-take (RetailAction's "touch") |
 //! | puts back: at once; later; wrong place | 14 %; 8 %; 5 % of takes | put-back ratio about a quarter |
 //! | hands an item to another visit | 4 % of takes, somebody being near | assumed |
-//! | hesitates before reaching | log-normal, median 1.1 s | dwell and decision times |
+//! | hesitates before reaching | log-normal, median 1.8 s | dwell and decision times |
 //! | shows the token again at the way out | 30 % | assumed |
 
 use std::collections::VecDeque;
@@ -110,6 +111,9 @@ fn errands(r: &mut Random, shop: &Shop, companion: bool) -> VecDeque<Step> {
     let carry = [Carry::Hand, Carry::Basket, Carry::Bag][r.weighted(&[0.35, 0.35, 0.3])];
     let mut steps = VecDeque::new();
     for _ in 0..r.weighted(&weights) {
+        if r.chance(0.3) {
+            steps.push_back(Step::Wander);
+        }
         errand(r, shop, carry, &mut steps);
     }
     if steps.is_empty() {
@@ -141,7 +145,7 @@ fn errand(r: &mut Random, shop: &Shop, carry: Carry, steps: &mut VecDeque<Step>)
     let along = (facing.from + facing.to) / 2.0;
     steps.push_back(Step::Go(before(r, shop, f, along), 0.12));
     steps.push_back(Step::Face(shop.fixtures[f].spot(along, 0.0)));
-    steps.push_back(Step::Stand(r.log_normal(1.1, 0.6).clamp(0.2, 6.0)));
+    steps.push_back(Step::Stand(r.log_normal(1.8, 0.6).clamp(0.3, 8.0)));
     let reach = |act| Step::Reach(f, l, along, act);
     if r.chance(0.18) {
         steps.push_back(reach(Act::Touch));
@@ -185,7 +189,7 @@ fn afterwards(r: &mut Random, carry: Carry, steps: &mut VecDeque<Step>) {
             steps.push_back(Step::HandOver);
         }
         _ => {
-            steps.push_back(Step::Stand(r.log_normal(0.8, 0.5)));
+            steps.push_back(Step::Stand(r.log_normal(1.3, 0.5)));
             let hidden = r.chance(0.04);
             steps.push_back(Step::Stow(if hidden { Carry::Pocket } else { carry }));
         }

@@ -249,3 +249,57 @@ pub(super) fn frame(camera: &Pinhole, found: &[Found], number: u64) -> String {
     write!(json, "], \"frame\": {number}}}").expect("a string takes all text");
     json
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::people::Person;
+    use crate::sim::shop::{Shop, ShopKind};
+    use crate::sim::space::at;
+    use crate::sim::{Noise, Sensors};
+
+    /// Shares of the floor that no camera sees, and one.
+    fn coverage(kind: ShopKind, seed: u64) -> (f64, f64) {
+        let effects = Effects::of(Noise::Clean);
+        let shop = Shop::build(seed, kind, Sensors::ScaleFloor, &effects);
+        let (low, high) = (shop.low, shop.high);
+        let mut world = World::new(seed, shop, Vec::new(), &effects);
+        let mut r = Random::new(1);
+        let mut person = Person::new(0, at(0.0, 0.0), [].into(), 0.0, &mut r);
+        person.passed_in = true;
+        world.people.push(person);
+        let mut counts = [0.0; 3];
+        let (mut x, mut y) = (low.x, low.y);
+        while y < high.y {
+            let here = at(x, y);
+            let door = &world.shop.zones[world.shop.doors[world.shop.exit].zone];
+            if world.floor.is_free(here) && y > door.low.y {
+                world.people[0].position = here;
+                let seeing = world.shop.eyes.iter().filter(|e| {
+                    let seen = body::seen(&world, &e.camera, 0);
+                    seen.is_some_and(|s| s.visible > 0.45)
+                });
+                counts[seeing.count().min(2)] += 1.0;
+            }
+            x += 0.2;
+            if x > high.x {
+                (x, y) = (low.x, y + 0.2);
+            }
+        }
+        let all: f64 = counts.iter().sum();
+        (counts[0] / all, counts[1] / all)
+    }
+
+    #[test]
+    fn cameras_cover_the_floor() {
+        for kind in [ShopKind::Kiosk, ShopKind::Hall] {
+            for seed in 1..5 {
+                let (none, one) = coverage(kind, seed);
+                assert!(
+                    none < 0.03,
+                    "{kind:?} {seed}: {none:.3} unseen, {one:.3} by one"
+                );
+            }
+        }
+    }
+}

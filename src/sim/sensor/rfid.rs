@@ -4,7 +4,7 @@
 //! Link (Friis, 868 MHz): a tag hears `P + G - L(d) - losses` and answers from -18 dBm on; the
 //! reader hears `P + 2 (G - L(d) - losses) - 6 dB` down to -78 dBm. `L(d) = 31.2 + 20 log d`.
 //! Losses one way: what the pack holds (can 4, bottle 3, foil bag 2 dB), shelf boards between
-//! (4 dB a board), the fixture's back (14 dB), bodies (up to 9 dB behind one), bag 2, pocket 6 dB,
+//! (6 dB a board), a side panel (5 dB), the fixture's back (9 dB; 14 dB from afar), bodies (up to 9 dB behind one), bag 2, pocket 6 dB,
 //! shadowing by pose and fading by read ([`super::super::effects`]). A shelf antenna is a leaky
 //! strip with -14 dBi; a gate antenna a patch of 6 dBi.
 //!
@@ -27,6 +27,8 @@ const TURN_S: f64 = 0.25;
 const SWITCH_S: f64 = 0.012;
 const READ_S: f64 = 0.0016;
 const TAG_DBM: f64 = -18.0;
+/// How sharp a tag's threshold is.
+const ANSWER_DB: f64 = 0.6;
 const READER_DBM: f64 = -78.0;
 /// Strips couple badly by design.
 const STRIP_DB: f64 = -16.0;
@@ -106,7 +108,7 @@ impl Readers {
         heard.truncate((air / READ_S) as usize);
         let rounds = (air / (heard.len() as f64 * READ_S + 0.004)).min(6.0);
         for (unit, margin, rssi) in heard {
-            let p = 1.0 / (1.0 + libm::exp(-margin / 1.2));
+            let p = 1.0 / (1.0 + libm::exp(-margin / ANSWER_DB));
             let whole = rounds as u64 + u64::from(self.random.chance(rounds.fract()));
             let count = (0..whole.max(1)).filter(|_| self.random.chance(p)).count();
             if count == 0 {
@@ -171,7 +173,7 @@ impl Readers {
             };
             let at_tag = aerial.power_dbm - loss + tag.quality_db;
             let margin = at_tag - TAG_DBM + 0.5 * self.fading_db * self.random.normal();
-            if margin > -4.0 {
+            if margin > -2.0 {
                 out.push((u, margin, at_tag - loss + tag.quality_db - 6.0));
             }
         }
@@ -264,7 +266,7 @@ fn nearest(aerial: &Aerial, p: Vec3) -> Vec3 {
 fn free_loss(aerial: &Aerial, tag: Vec3) -> f64 {
     let from = nearest(aerial, tag);
     let d = tag - from;
-    let distance = d.length().max(0.12);
+    let distance = d.length().max(0.16);
     let path = 31.2 + 20.0 * libm::log10(distance);
     let gain = match aerial.at {
         ReadPoint::Shelf(..) => aerial.gain_dbi + STRIP_DB,
@@ -285,7 +287,13 @@ fn built_loss(world: &World, aerial: &Aerial, tag: Vec3, spot: &Spot) -> f64 {
             let from = nearest(aerial, tag);
             let n = fixture.outward();
             let before = (from.x - fixture.left.x) * n.x + (from.y - fixture.left.y) * n.y;
-            if before > 0.0 { 4.0 } else { 14.0 }
+            match aerial.at {
+                // A neighbour in the row, or one back to back.
+                ReadPoint::Shelf(..) if before > -0.45 => 5.0,
+                ReadPoint::Shelf(..) => 9.0,
+                ReadPoint::Door(_) if before > 0.0 => 4.0,
+                ReadPoint::Door(_) => 14.0,
+            }
         }
     }
 }

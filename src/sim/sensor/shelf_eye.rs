@@ -163,14 +163,16 @@ impl ShelfEyes {
     /// Hands that reach, and what they bring back.
     fn hands(&mut self, world: &World, camera: &Pinhole, out: &mut Vec<Found>) {
         for person in world.people.iter().filter(|p| p.visible()) {
-            let Some(reach) = person.reach.as_ref().filter(|r| r.extent() > 0.55) else {
+            let Some(reach) = person.reach.as_ref().filter(|r| r.extent() > 0.35) else {
                 continue;
             };
             let hand = person.hand();
+            // Where the arm comes out of the shelf.
+            let before = world.shop.fixtures[reach.fixture].spot3(reach.along, 0.04, hand.z);
             let r = &mut self.random;
             if !r.chance(self.effects.hand_seen)
-                || !clear_of_fixtures(world, camera.eye, hand)
-                || (camera.eye - hand).length() > 2.6
+                || !clear_of_fixtures(world, camera.eye, before)
+                || (camera.eye - hand).length() > 3.2
             {
                 continue;
             }

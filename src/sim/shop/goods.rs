@@ -17,9 +17,8 @@ pub(in crate::sim) enum Kind {
 #[derive(Debug, Clone)]
 pub(in crate::sim) struct Good {
     pub gtin: Gtin,
-    /// The company prefix: 7 digits, as tags are encoded.
     pub name: String,
-    pub brand: &'static str,
+    pub brand: String,
     pub kind: Kind,
     pub price_cents: u64,
     /// What a unit weighs on average, grams.
@@ -32,6 +31,7 @@ pub(in crate::sim) struct Good {
     pub family: usize,
 }
 
+/// As tags are encoded.
 pub(in crate::sim) const COMPANY_DIGITS: u8 = 7;
 
 const BRANDS: [&str; 14] = [
@@ -130,7 +130,7 @@ pub(in crate::sim) fn assortment(random: &mut Random, count: usize) -> Vec<Good>
             goods.push(Good {
                 gtin,
                 name: format!("{brand} {name} {flavour}"),
-                brand,
+                brand: brand.to_owned(),
                 kind,
                 price_cents,
                 weight_g,

@@ -24,13 +24,13 @@ pub(super) fn build(random: &mut Random) -> Shop {
         ],
         doors: vec![
             Door {
-                gate: "in",
+                gate: "in".into(),
                 zone: 0,
                 outside: at(1.65, -0.8),
                 inside: at(1.65, 1.5),
             },
             Door {
-                gate: "out",
+                gate: "out".into(),
                 zone: 1,
                 outside: at(5.85, -0.8),
                 inside: at(5.85, 1.5),
@@ -55,9 +55,9 @@ fn one_door(shop: &mut Shop) {
     shop.zones.remove(1);
     shop.doors.remove(1);
     shop.exit = 0;
-    shop.doors[0].gate = "door";
-    shop.zones[0].id = "door";
-    shop.zones[0].kinds = &["entry", "exit"];
+    shop.doors[0].gate = "door".into();
+    shop.zones[0].id = "door".into();
+    shop.zones[0].kinds = vec!["entry", "exit"];
 }
 
 fn stock(shop: &mut Shop, random: &mut Random) {

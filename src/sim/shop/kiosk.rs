@@ -64,13 +64,13 @@ pub(super) fn build(random: &mut Random) -> Shop {
         ],
         doors: vec![
             Door {
-                gate: "door-in",
+                gate: "door-in".into(),
                 zone: 0,
                 outside: at(wide - 0.75, -1.0),
                 inside: at(wide - 0.75, 0.65),
             },
             Door {
-                gate: "door-out",
+                gate: "door-out".into(),
                 zone: 1,
                 outside: at(0.7, -1.0),
                 inside: at(0.7, 0.65),
@@ -86,15 +86,10 @@ pub(super) fn build(random: &mut Random) -> Shop {
     }
 }
 
-pub(super) fn zone(
-    id: &'static str,
-    kinds: &'static [&'static str],
-    low: (f64, f64),
-    high: (f64, f64),
-) -> Zone {
+pub(super) fn zone(id: &str, kinds: &[&'static str], low: (f64, f64), high: (f64, f64)) -> Zone {
     Zone {
-        id,
-        kinds,
+        id: id.to_owned(),
+        kinds: kinds.to_vec(),
         low: at(low.0, low.1),
         high: at(high.0, high.1),
     }

@@ -1,6 +1,7 @@
 //! The shop as it really stands: fixtures, shelves, plates, antennas, cameras, doors. What the
 //! store file says of it is written by [`text`]; the world uses only what stands here.
 
+mod given;
 pub(super) mod goods;
 mod hall;
 mod kiosk;
@@ -9,6 +10,7 @@ pub(super) mod text;
 
 use crate::sim::random::Random;
 use crate::sim::space::{Pinhole, Vec3, at, vec3};
+use crate::store::Store;
 use crate::units::Point;
 
 use self::goods::Good;
@@ -37,8 +39,8 @@ pub(super) struct Shop {
 /// An upright rectangle of the floor.
 #[derive(Debug, Clone)]
 pub(super) struct Zone {
-    pub id: &'static str,
-    pub kinds: &'static [&'static str],
+    pub id: String,
+    pub kinds: Vec<&'static str>,
     pub low: Point,
     pub high: Point,
 }
@@ -59,7 +61,7 @@ impl Zone {
 /// A doorway with its gate.
 #[derive(Debug, Clone)]
 pub(super) struct Door {
-    pub gate: &'static str,
+    pub gate: String,
     /// Place in `zones`.
     pub zone: usize,
     /// Where people come from and vanish, beyond the zone's outer edge.
@@ -213,18 +215,39 @@ pub enum ShopKind {
 impl Shop {
     pub(super) fn build(seed: u64, kind: ShopKind, sensors: Sensors, effects: &Effects) -> Self {
         let mut random = Random::stream(seed, "shop");
-        let mut shop = match kind {
+        let shop = match kind {
             ShopKind::Kiosk => kiosk::build(&mut random),
             ShopKind::Hall => hall::build(&mut random),
         };
+        shop.equipped(seed, kind, sensors, effects)
+    }
+
+    /// After a store file; `None` where it has no way in or out.
+    pub(super) fn after(
+        seed: u64,
+        store: &Store,
+        sensors: Sensors,
+        effects: &Effects,
+    ) -> Option<Self> {
+        let shop = given::build(store, effects, &mut Random::stream(seed, "shop"))?;
+        let kind = if shop.high.x - shop.low.x < 6.0 {
+            ShopKind::Kiosk
+        } else {
+            ShopKind::Hall
+        };
+        Some(shop.equipped(seed, kind, sensors, effects))
+    }
+
+    fn equipped(mut self, seed: u64, kind: ShopKind, sensors: Sensors, effects: &Effects) -> Self {
+        let shop = &mut self;
         sensors::install(
-            &mut shop,
+            shop,
             kind,
             sensors,
             effects,
             &mut Random::stream(seed, "installer"),
         );
-        shop
+        self
     }
 
     pub(super) fn level(&self, fixture: usize, level: usize) -> &Level {

@@ -10,6 +10,7 @@ use crate::sim::space::{Pinhole, Vec3, vec3};
 const FLOOR_VIEW_DEG: f64 = 95.0;
 const SHELF_VIEW_DEG: f64 = 90.0;
 
+/// Hangs what `sensors` asks for and the shop does not have yet, takes away what it does not.
 pub(super) fn install(
     shop: &mut Shop,
     kind: ShopKind,
@@ -17,14 +18,20 @@ pub(super) fn install(
     effects: &Effects,
     random: &mut Random,
 ) {
-    if sensors.scales() {
-        plates(shop, kind, random);
+    match sensors.scales() {
+        true if shop.plates.is_empty() => plates(shop, kind, random),
+        true => {}
+        false => shop.plates.clear(),
     }
-    if sensors.rfid() {
-        readers(shop, kind);
+    match sensors.rfid() {
+        true if shop.readers.is_empty() => readers(shop, kind),
+        true => {}
+        false => shop.readers.clear(),
     }
-    if sensors.floor() {
-        floor_eyes(shop, kind, effects, random);
+    match sensors.floor() {
+        true if shop.eyes.is_empty() => floor_eyes(shop, kind, effects, random),
+        true => {}
+        false => shop.eyes.clear(),
     }
     if sensors.shelves() {
         shelf_eyes(shop, kind);
@@ -37,7 +44,7 @@ fn plates(shop: &mut Shop, kind: ShopKind, random: &mut Random) {
         ShopKind::Kiosk => [0.1016, 0.30, f64::INFINITY],
         ShopKind::Hall => [0.30, 0.60, f64::INFINITY],
     };
-    let width = widths[random.weighted(&[0.35, 0.35, 0.3])];
+    let width = widths[random.weighted(&[0.4, 0.4, 0.2])];
     for (f, fixture) in shop.fixtures.iter().enumerate() {
         let long = (fixture.length() * 1e4) as u64 as f64 / 1e4;
         let count = (long / width).round().max(1.0) as usize;
@@ -59,43 +66,56 @@ fn plates(shop: &mut Shop, kind: ShopKind, random: &mut Random) {
 /// the way out (and in kiosks one at the way in).
 fn readers(shop: &mut Shop, kind: ShopKind) {
     for (f, fixture) in shop.fixtures.iter().enumerate() {
-        let strip = |(l, level): (usize, &super::Level)| Aerial {
-            at: ReadPoint::Shelf(f, l),
-            a: fixture.spot3(0.12, -0.18, level.z - 0.01),
-            b: fixture.spot3(fixture.length() - 0.12, -0.18, level.z - 0.01),
-            boresight: vec3(0.0, 0.0, 1.0),
-            power_dbm: 23.0,
-            gain_dbi: 2.0,
-        };
         shop.readers.push(Reader {
             id: format!("r-{}", fixture.id),
-            ports: fixture.levels.iter().enumerate().map(strip).collect(),
+            ports: (0..fixture.levels.len())
+                .map(|l| strip(shop, f, l))
+                .collect(),
         });
     }
-    let mut ports = Vec::new();
     let mut doors = vec![shop.exit];
     if kind == ShopKind::Kiosk {
         doors.push(shop.entry);
     }
-    for door in doors {
-        let zone = shop.zone_of(door);
-        let (middle, z) = (zone.middle(), 1.3);
-        for x in [zone.low.x - 0.15, zone.high.x + 0.15] {
-            let place = vec3(x, middle.y, z);
-            ports.push(Aerial {
-                at: ReadPoint::Door(door),
-                a: place,
-                b: place,
-                boresight: (vec3(middle.x, middle.y, 1.0) - place).unit(),
-                power_dbm: 27.0,
-                gain_dbi: 6.0,
-            });
-        }
-    }
+    let sides = doors.iter().flat_map(|d| [(*d, 0), (*d, 1)]);
     shop.readers.push(Reader {
         id: "r-gate".into(),
-        ports,
+        ports: sides.map(|(d, n)| patch(shop, d, n)).collect(),
     });
+}
+
+/// Under a board, along its whole length.
+pub(super) fn strip(shop: &Shop, f: usize, l: usize) -> Aerial {
+    let fixture = &shop.fixtures[f];
+    let z = fixture.levels[l].z - 0.01;
+    Aerial {
+        at: ReadPoint::Shelf(f, l),
+        a: fixture.spot3(0.12, -0.18, z),
+        b: fixture.spot3(fixture.length() - 0.12, -0.18, z),
+        boresight: vec3(0.0, 0.0, 1.0),
+        power_dbm: 23.0,
+        gain_dbi: 2.0,
+    }
+}
+
+/// Beside a door, on the left for even `n`, looking across it.
+pub(super) fn patch(shop: &Shop, door: usize, n: usize) -> Aerial {
+    let zone = shop.zone_of(door);
+    let middle = zone.middle();
+    let x = if n.is_multiple_of(2) {
+        zone.low.x - 0.15
+    } else {
+        zone.high.x + 0.15
+    };
+    let place = vec3(x, middle.y, 1.3);
+    Aerial {
+        at: ReadPoint::Door(door),
+        a: place,
+        b: place,
+        boresight: (vec3(middle.x, middle.y, 1.0) - place).unit(),
+        power_dbm: 27.0,
+        gain_dbi: 6.0,
+    }
 }
 
 fn focal(width: f64, degrees: f64) -> f64 {
@@ -117,6 +137,10 @@ fn floor_eyes(shop: &mut Shop, kind: ShopKind, effects: &Effects, random: &mut R
         }
         ShopKind::Hall => {
             let z = 3.0;
+            let (x_in, x_out) = (
+                shop.doors[shop.entry].inside.x,
+                shop.doors[shop.exit].inside.x,
+            );
             vec![
                 (vec3(0.2, 0.2, z), vec3(3.2, 3.2, 0.5)),
                 (vec3(high.x - 0.2, 0.2, z), vec3(high.x - 3.2, 3.2, 0.5)),
@@ -125,7 +149,9 @@ fn floor_eyes(shop: &mut Shop, kind: ShopKind, effects: &Effects, random: &mut R
                     vec3(high.x - 0.2, high.y - 0.2, z),
                     vec3(high.x - 3.4, high.y - 3.2, 0.5),
                 ),
-                (vec3(mid_x, 0.4, z), vec3(mid_x, 3.2, 0.5)),
+                // Over the aisle before the doors, looking at them.
+                (vec3(x_in + 0.9, 2.9, z), vec3(x_in, 0.6, 0.5)),
+                (vec3(x_out - 0.9, 2.9, z), vec3(x_out, 0.6, 0.5)),
                 (vec3(mid_x, mid_y + 1.2, z), vec3(mid_x + 0.4, high.y, 0.5)),
             ]
         }
@@ -146,7 +172,12 @@ fn floor_eyes(shop: &mut Shop, kind: ShopKind, effects: &Effects, random: &mut R
 }
 
 /// The camera as the installer believes it to hang.
-fn misjudged(camera: &Pinhole, target: Vec3, effects: &Effects, random: &mut Random) -> Pinhole {
+pub(super) fn misjudged(
+    camera: &Pinhole,
+    target: Vec3,
+    effects: &Effects,
+    random: &mut Random,
+) -> Pinhole {
     let angle = effects.pose_error_deg.to_radians() * (target - camera.eye).length();
     let off = vec3(random.normal(), random.normal(), random.normal()) * angle;
     let size = (camera.width, camera.height);

@@ -34,7 +34,7 @@ pub(in crate::sim) fn store(shop: &Shop) -> String {
         );
     }
     for door in &shop.doors {
-        let zone = shop.zones[door.zone].id;
+        let zone = &shop.zones[door.zone].id;
         line(
             &mut t,
             &format!("[[gate]]\nid = \"{}\"\nzone = \"{zone}\"\n", door.gate),
@@ -180,9 +180,20 @@ pub(in crate::sim) fn catalog(shop: &Shop) -> String {
         writeln!(
             t,
             "{},{},{whole}.{cents:02},{weight},{},{category}",
-            g.gtin, g.name, g.brand
+            g.gtin,
+            quoted(&g.name),
+            quoted(&g.brand)
         )
         .expect("a string takes all text");
     }
     t
+}
+
+/// A CSV cell.
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }

@@ -36,6 +36,9 @@ struct Day {
     noise: Noise,
     #[arg(long, value_enum, default_value = "hall")]
     shop: Shop,
+    /// One small scene instead of a day, such as `two-at-one-shelf`; a wrong name lists all.
+    #[arg(long)]
+    scene: Option<String>,
     /// A shop after this store file instead: its floor, planogram, plates, antennas and floor
     /// cameras.
     #[arg(long)]
@@ -83,8 +86,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Some(path) => Some(super::load::load(path)?.store),
         None => None,
     };
-    let no_door = "the store has no gate of an entry zone, or none of an exit zone";
-    let simulated = sim::Day::new(options(day, given)).context(no_door)?;
+    let simulated = sim::Day::new(options(day, given))?;
     write(day, "store.toml", &simulated.store)?;
     write(day, "catalog.csv", &simulated.catalog)?;
     let path = day.out.join("recording.mcap");
@@ -119,6 +121,7 @@ fn options(day: &Day, given: Option<crate::store::Store>) -> sim::Options {
             Shop::Kiosk => sim::ShopKind::Kiosk,
             Shop::Hall => sim::ShopKind::Hall,
         },
+        scene: day.scene.clone(),
         given,
         crowd: day.crowd,
     }

@@ -21,6 +21,10 @@
 //! | camera pose known to, degrees | 0.05 | 0.2 | 0.45 | hand calibration on floor tiles |
 //! | a hand is seen | 0.8 | 0.6 | 0.35 | arm hides it in a third of reaches (assumed) |
 //! | a product in view is missed | 4 % | 12 % | 25 % | shelf detectors: recall 0.8–0.95 (SKU-110K) |
+//! | sensors' clocks off, s (1 sigma) | 0 | 0.02 | 0.3 | scene 42: 2 s; NTP on a LAN is far better |
+//! | outages of a reader or camera an hour | 0 | 0 | 6 | 8–25 s long (assumed) |
+//! | brings a foreign tag; something bought before | 0; 0 | 3 %; 0 | 10 %; 2 % | scenes 26, 27 |
+//! | a bag lined with foil | 0 | 0 | 2 % | scene 22 |
 //! | right product first | 97 % | 92 % | 80 % | AIM3S, FAIM: 92–93 % with all cues |
 
 /// How hard the sensors make it.
@@ -64,6 +68,11 @@ pub(super) struct Effects {
     pub hand_seen: f64,
     pub product_missed: f64,
     pub product_right: f64,
+    pub clock_s: f64,
+    pub outages_per_hour: f64,
+    pub foreign: f64,
+    pub bought_before: f64,
+    pub foil: f64,
     /// Two boxes that overlap by 0.45 or more become one, with this chance a frame.
     pub merge: f64,
 }
@@ -108,6 +117,11 @@ impl Effects {
             hand_seen: pick(0.8, 0.6, 0.35),
             product_missed: pick(0.04, 0.12, 0.25),
             product_right: pick(0.97, 0.92, 0.80),
+            clock_s: pick(0.0, 0.02, 0.3),
+            outages_per_hour: pick(0.0, 0.0, 6.0),
+            foreign: pick(0.0, 0.03, 0.10),
+            bought_before: pick(0.0, 0.0, 0.02),
+            foil: pick(0.0, 0.0, 0.02),
             merge: pick(0.3, 0.6, 0.8),
         }
     }

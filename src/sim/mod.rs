@@ -34,7 +34,7 @@ use sha2::{Digest as _, Sha256};
 use self::effects::Effects;
 pub use self::effects::Noise;
 use self::random::Random;
-use self::sensor::{floor_eye, gate, rfid, scale, shelf_eye};
+use self::sensor::{floor_eye, gate, outage, rfid, scale, shelf_eye};
 use self::shop::Shop;
 pub use self::shop::ShopKind;
 use self::tape::Tape;
@@ -79,10 +79,25 @@ pub struct Options {
     pub sensors: Sensors,
     pub noise: Noise,
     pub shop: ShopKind,
+    /// One of the named scenes instead of a day's visits.
+    pub scene: Option<String>,
     /// A shop after this store file instead.
     pub given: Option<Store>,
     /// People inside, on average.
     pub crowd: f64,
+}
+
+/// Why nothing can be simulated.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("the store has no gate of an entry zone, or none of an exit zone")]
+    NoDoor,
+    #[error("no scene `{0}`; there are {known}", known = scene_names())]
+    Scene(String),
+}
+
+fn scene_names() -> String {
+    people::scenes::SCENES.map(|s| s.0).join(", ")
 }
 
 /// A shop ready to open.
@@ -101,20 +116,24 @@ const AFTER_S: f64 = 11.0;
 const LONGEST_S: f64 = 36.0 * 3600.0;
 
 impl Day {
-    /// `None` where the given store has no way in or out.
-    pub fn new(options: Options) -> Option<Self> {
+    pub fn new(options: Options) -> Result<Self, Refused> {
         let effects = Effects::of(options.noise);
         let shop = match &options.given {
-            Some(store) => Shop::after(options.seed, store, options.sensors, &effects)?,
+            Some(store) => Shop::after(options.seed, store, options.sensors, &effects)
+                .ok_or(Refused::NoDoor)?,
             None => Shop::build(options.seed, options.shop, options.sensors, &effects),
         };
         let (store, catalog) = (shop::text::store(&shop), shop::text::catalog(&shop));
-        let arrivals = people::plan::day(options.seed, &shop, options.visits, options.crowd);
+        let arrivals = match &options.scene {
+            Some(name) => people::scenes::scene(options.seed, &shop, name)
+                .ok_or_else(|| Refused::Scene(name.clone()))?,
+            None => people::plan::day(options.seed, &shop, options.visits, options.crowd),
+        };
         // A morning within the year, so that recordings differ.
         let morning = Random::stream(options.seed, "date").int(0, 300) as i64;
         let epoch = Timestamp::from_micros(1_767_254_400_000_000)
             + TimeDelta::from_micros(morning * 86_400_000_000);
-        Some(Self {
+        Ok(Self {
             world: World::new(options.seed, shop, arrivals, &effects),
             options,
             effects,
@@ -128,15 +147,22 @@ impl Day {
     pub fn run<W: Write + Seek>(mut self, out: W) -> McapResult<String> {
         let (seed, world, effects) = (self.options.seed, &mut self.world, &self.effects);
         let metadata = metadata(seed, &world.shop.id, &self.store);
-        let mut tape = Tape::new(out, self.epoch.as_nanos(), &metadata)?;
+        let mut tape = Tape::new(
+            out,
+            self.epoch.as_nanos(),
+            &metadata,
+            (seed, effects.clock_s),
+        )?;
         let mut scales = scale::Scales::new(seed, world, effects);
         let mut readers = rfid::Readers::new(seed, world, effects);
         let mut floor = floor_eye::FloorEyes::new(seed, world, effects);
         let mut shelves = shelf_eye::ShelfEyes::new(seed, world, effects);
         let mut gates = gate::Gates::new(seed, world);
+        let mut outages = outage::Outages::new(seed, world, effects);
         let mut end = f64::INFINITY;
         while world.now < end.min(LONGEST_S) {
             world.step();
+            outages.step(world, &mut tape);
             gates.step(world, &mut tape);
             scales.step(world, &mut tape);
             readers.step(world, &mut tape);

@@ -109,11 +109,12 @@ impl Pinhole {
     /// The camera that has this homography from image to floor, with square pixels and the
     /// principal point in the middle; `None` where none has.
     pub(super) fn from_homography(h: &[[f64; 3]; 3], size: (f64, f64)) -> Option<Self> {
-        let mut g = inverse(*h);
-        for c in 0..3 {
-            g[0][c] -= size.0 / 2.0 * g[2][c];
-            g[1][c] -= size.1 / 2.0 * g[2][c];
-        }
+        let [top, middle, last] = inverse(*h);
+        let less = |row: [f64; 3], k: f64| {
+            let [a, b, c] = row;
+            [a - k * last[0], b - k * last[1], c - k * last[2]]
+        };
+        let g = [less(top, size.0 / 2.0), less(middle, size.1 / 2.0), last];
         // Columns 0 and 1 are orthogonal and of one length once the first two rows are divided
         // by the focal length: two equations, least squares.
         let col = |c: usize| (g[0][c], g[1][c], g[2][c]);

@@ -6,7 +6,7 @@ use super::random::Random;
 use super::shop::Shop;
 use super::shop::goods::COMPANY_DIGITS;
 use super::space::{Vec3, vec3};
-use crate::gs1::Sgtin;
+use crate::gs1::{Gtin, Sgtin};
 
 #[derive(Debug, Clone)]
 pub(super) struct Unit {
@@ -15,6 +15,8 @@ pub(super) struct Unit {
     pub weight_g: f64,
     pub tag: Option<Tag>,
     pub place: Place,
+    /// The holder came in with it: it is no part of the shop's stock.
+    pub brought: bool,
     /// Changes whenever the unit was moved: its surroundings are new then.
     pub pose: u64,
     /// Plates that bear it, and each one's share.
@@ -115,23 +117,42 @@ impl Stock {
             (bad, 1.2 * r.normal())
         });
         self.serial += r.int(1, 97);
-        let epc = Sgtin::new(what.gtin, &self.serial.to_string(), 1, COMPANY_DIGITS)
-            .and_then(|s| s.to_sgtin_96())
-            .expect("serials are small numbers");
+        let epc = epc(what.gtin, self.serial);
         self.units.push(Unit {
             good,
             // Filling varies by about a per cent.
             weight_g: what.weight_g * (1.0 + 0.008 * r.normal()),
             tag: tag.map(|(bad, spread)| Tag {
-                epc: epc.to_string(),
+                epc,
                 quality_db: bad + spread,
             }),
             place: Place::Gone,
+            brought: false,
             pose: 0,
             bearers: Vec::new(),
             load: 0.0,
         });
         self.units.len() - 1
+    }
+
+    /// Something with a tag that a person brings along; `foreign` is of a maker whom the
+    /// catalogue does not know.
+    pub(super) fn bring(&mut self, shop: &Shop, person: usize, foreign: bool, effects: &Effects) {
+        let good = self.random.index(shop.goods.len());
+        let unit = self.make(shop, good, effects);
+        let payload = 871_000_000_000 + self.random.int(0, 999_999_999);
+        let maker = Gtin::from_payload(payload).filter(|_| foreign);
+        let u = &mut self.units[unit];
+        u.brought = true;
+        if let (Some(gtin), Some(tag)) = (maker, &mut u.tag) {
+            tag.epc = epc(gtin, self.serial);
+        }
+        let carry = if self.random.chance(0.5) {
+            Carry::Bag
+        } else {
+            Carry::Pocket
+        };
+        self.hold(unit, person, carry);
     }
 
     /// Units that a hand can grip at a facing: the front ones, `want` at most.
@@ -223,6 +244,12 @@ impl Stock {
         let fronts = self.columns[f][l].iter().flatten().filter_map(|c| c.last());
         fronts.chain(&self.loose[f][l]).copied()
     }
+}
+
+fn epc(gtin: Gtin, serial: u64) -> String {
+    let sgtin = Sgtin::new(gtin, &serial.to_string(), 1, COMPANY_DIGITS);
+    let epc = sgtin.and_then(|s| s.to_sgtin_96());
+    epc.expect("serials are small numbers").to_string()
 }
 
 /// The plates under a stretch of a shelf, by how much of it lies on each.

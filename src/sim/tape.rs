@@ -7,6 +7,7 @@ use std::io::{Seek, Write};
 
 use mcap::McapResult;
 
+use super::random::Random;
 use crate::recording::writer::RecordingWriter;
 
 /// A message under way: when it arrives, a counter that breaks ties, when it was sensed.
@@ -19,23 +20,44 @@ struct UnderWay {
     payload: Vec<u8>,
 }
 
+#[derive(Debug)]
+struct Topic {
+    name: String,
+    schema: &'static str,
+    /// The source's clock runs ahead by so much.
+    ahead_s: f64,
+}
+
 pub(super) struct Tape<W: Write + Seek> {
     writer: RecordingWriter<W>,
     /// Nanoseconds since 1970 at the simulated second 0.
     epoch: u64,
     under_way: BinaryHeap<Reverse<UnderWay>>,
-    topics: Vec<(String, &'static str)>,
+    topics: Vec<Topic>,
+    clocks: Random,
+    clock_s: f64,
+    /// Sources that are off, and until when.
+    off: BTreeMap<String, f64>,
     numbers: BTreeMap<String, usize>,
     number: u64,
 }
 
 impl<W: Write + Seek> Tape<W> {
-    pub(super) fn new(out: W, epoch: u64, metadata: &BTreeMap<String, String>) -> McapResult<Self> {
+    /// `clock_s` is the spread of the clocks of cameras and readers.
+    pub(super) fn new(
+        out: W,
+        epoch: u64,
+        metadata: &BTreeMap<String, String>,
+        (seed, clock_s): (u64, f64),
+    ) -> McapResult<Self> {
         Ok(Self {
             writer: RecordingWriter::new(out, metadata)?,
             epoch,
             under_way: BinaryHeap::new(),
             topics: Vec::new(),
+            clocks: Random::stream(seed, "clocks"),
+            clock_s,
+            off: BTreeMap::new(),
             numbers: BTreeMap::new(),
             number: 0,
         })
@@ -50,23 +72,47 @@ impl<W: Write + Seek> Tape<W> {
         arrives: f64,
         json: String,
     ) {
-        let topic = match self.numbers.get(topic) {
-            Some(n) => *n,
-            None => {
-                self.topics.push((topic.to_owned(), schema));
-                self.numbers.insert(topic.to_owned(), self.topics.len() - 1);
-                self.topics.len() - 1
-            }
-        };
+        if self
+            .off
+            .iter()
+            .any(|(source, until)| sensed < *until && is_of(topic, source))
+        {
+            return;
+        }
+        let topic = self.topic(topic, schema);
         self.number += 1;
         let time = |s: f64| self.epoch + (s * 1e6).round().max(0.0) as u64 * 1000;
         self.under_way.push(Reverse(UnderWay {
             log_time: time(arrives),
             number: self.number,
-            publish_time: time(sensed),
+            publish_time: time(sensed + self.topics[topic].ahead_s),
             topic,
             payload: json.into_bytes(),
         }));
+    }
+
+    fn topic(&mut self, name: &str, schema: &'static str) -> usize {
+        if let Some(n) = self.numbers.get(name) {
+            return *n;
+        }
+        let own = name.starts_with("/camera") || name.starts_with("/rfid");
+        let ahead_s = if own {
+            self.clock_s * self.clocks.normal()
+        } else {
+            0.0
+        };
+        self.topics.push(Topic {
+            name: name.to_owned(),
+            schema,
+            ahead_s,
+        });
+        self.numbers.insert(name.to_owned(), self.topics.len() - 1);
+        self.topics.len() - 1
+    }
+
+    /// Nothing comes from a source (`camera/cam1`) until then.
+    pub(super) fn mute(&mut self, source: String, until: f64) {
+        self.off.insert(source, until);
     }
 
     /// Writes all that arrived until `now`. Nothing may be sent later that arrives before.
@@ -76,9 +122,14 @@ impl<W: Write + Seek> Tape<W> {
             let Some(Reverse(m)) = self.under_way.pop() else {
                 break;
             };
-            let (topic, schema) = &self.topics[m.topic];
-            self.writer
-                .json(topic, schema, m.log_time, m.publish_time, &m.payload)?;
+            let topic = &self.topics[m.topic];
+            self.writer.json(
+                &topic.name,
+                topic.schema,
+                m.log_time,
+                m.publish_time,
+                &m.payload,
+            )?;
         }
         Ok(())
     }
@@ -88,4 +139,10 @@ impl<W: Write + Seek> Tape<W> {
         self.advance(1e9)?;
         self.writer.finish()
     }
+}
+
+/// Whether a topic is one of a source's.
+fn is_of(topic: &str, source: &str) -> bool {
+    let rest = topic.strip_prefix('/').and_then(|t| t.strip_prefix(source));
+    rest.is_some_and(|r| r.is_empty() || r.starts_with('/'))
 }

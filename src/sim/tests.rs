@@ -13,6 +13,7 @@ fn options(shop: ShopKind, sensors: Sensors) -> Options {
         sensors,
         noise: Noise::Nominal,
         shop,
+        scene: None,
         given: None,
         crowd: 3.0,
     }
@@ -106,5 +107,41 @@ fn messages_never_go_back_in_time() {
     }
     for kind in ["camera", "gate", "rfid", "scale"] {
         assert!(topics.contains_key(kind), "{topics:?}");
+    }
+}
+
+#[test]
+fn scenes_play_as_they_are_named() {
+    for (name, _) in people::scenes::SCENES {
+        let mut o = options(ShopKind::Hall, Sensors::Rfid);
+        (o.scene, o.noise, o.sensors) = (Some(name.into()), Noise::Clean, Sensors::ScaleFloor);
+        let (_, truth, _) = run(o);
+        let visits: Vec<serde_json::Value> = truth
+            .lines()
+            .map(|l| serde_json::from_str(l).expect("JSON"))
+            .collect();
+        let items = |n: usize| -> i64 {
+            let of = visits[n]["items"].as_object().expect("items");
+            of.values().filter_map(serde_json::Value::as_i64).sum()
+        };
+        let all: Vec<i64> = (0..visits.len()).map(items).collect();
+        let expected: &[i64] = match name {
+            "take-two-at-once" => &[2],
+            "put-back" | "wrong-shelf" | "turn-back" => &[0],
+            "two-at-one-shelf" | "tail-gater" | "re-entry" => &[1, 1],
+            "party" => &[3],
+            _ => &[],
+        };
+        if !expected.is_empty() {
+            assert_eq!(all, expected, "{name}: {truth}");
+        }
+        if matches!(name, "hand-over" | "reach-across") {
+            assert_eq!(all.iter().sum::<i64>(), 1, "{name}: {truth}");
+        }
+        assert_eq!(
+            name == "hand-over",
+            truth.contains("handovers"),
+            "{name}: {truth}"
+        );
     }
 }

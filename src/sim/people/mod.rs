@@ -2,6 +2,7 @@
 
 pub(super) mod floor;
 pub(super) mod plan;
+pub(super) mod scenes;
 
 use std::collections::VecDeque;
 
@@ -75,6 +76,8 @@ pub(super) struct Person {
     pub stuck: f64,
     /// Where held units were taken from: unit, fixture, level, facing.
     pub origins: Vec<(usize, usize, usize, usize)>,
+    /// Its bag is lined with foil.
+    pub foil: bool,
     /// How often it went after somebody to hand something over.
     pub asked: u32,
     /// Not before.
@@ -156,6 +159,7 @@ impl Person {
             passed_in: false,
             stuck: 0.0,
             origins: Vec::new(),
+            foil: false,
             asked: 0,
             starts,
         }

@@ -196,11 +196,21 @@ fn afterwards(r: &mut Random, carry: Carry, steps: &mut VecDeque<Step>) {
     }
 }
 
-/// A helper who fills up one facing.
+/// A helper who fills up some facing.
 fn staff(r: &mut Random, shop: &Shop, now: f64) -> Arrival {
     let f = r.index(shop.fixtures.len());
     let l = r.index(shop.fixtures[f].levels.len());
     let n = r.index(shop.level(f, l).facings.len());
+    helper(r, shop, (f, l, n), now)
+}
+
+/// A helper who fills up the facing of this fixture, level and number.
+pub(super) fn helper(
+    r: &mut Random,
+    shop: &Shop,
+    (f, l, n): (usize, usize, usize),
+    now: f64,
+) -> Arrival {
     let facing = &shop.level(f, l).facings[n];
     let along = (facing.from + facing.to) / 2.0;
     let stands = shop.fixtures[f].spot(along, 0.5);

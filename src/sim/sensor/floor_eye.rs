@@ -108,10 +108,10 @@ impl FloorEyes {
                 out.push(found);
             }
         }
-        if let Some((bbox, chance)) = self.eyes[n].poster {
-            if self.random.chance(chance) {
-                out.push(self.false_person(bbox, camera));
-            }
+        if let Some((bbox, chance)) = self.eyes[n].poster
+            && self.random.chance(chance)
+        {
+            out.push(self.false_person(bbox, camera));
         }
         if self.random.chance(self.effects.false_persons) {
             let bbox = poster(&mut self.random, camera).0;

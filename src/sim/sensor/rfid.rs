@@ -2,9 +2,9 @@
 //! share that time.
 //!
 //! Link (Friis, 868 MHz): a tag hears `P + G - L(d) - losses` and answers from -18 dBm on; the
-//! reader hears `P + 2 (G - L(d) - losses) - 6 dB` down to -78 dBm. `L(d) = 31.2 + 20 log d`.
+//! reader hears `P + 2 (G - L(d) - losses) - 9 dB` down to -78 dBm. `L(d) = 31.2 + 20 log d`.
 //! Losses one way: what the pack holds (can 4, bottle 3, foil bag 2 dB), shelf boards between
-//! (6 dB a board), a side panel (5 dB), the fixture's back (9 dB; 14 dB from afar), bodies (up to 9 dB behind one), bag 2, pocket 6 dB,
+//! (13 dB a board), a side panel (3 dB), the fixture's back (5 dB; 14 dB from afar), bodies (up to 9 dB behind one), bag 2, foil-lined bag 25, pocket 6 dB,
 //! shadowing by pose and fading by read ([`super::super::effects`]). A shelf antenna is a leaky
 //! strip with -14 dBi; a gate antenna a patch of 6 dBi.
 //!
@@ -27,6 +27,8 @@ const TURN_S: f64 = 0.25;
 const SWITCH_S: f64 = 0.012;
 const READ_S: f64 = 0.0016;
 const TAG_DBM: f64 = -18.0;
+/// What a tag's answer loses against what it hears: modulation and mismatch.
+const ANSWER_LOSS_DB: f64 = 9.0;
 /// How sharp a tag's threshold is.
 const ANSWER_DB: f64 = 0.6;
 const READER_DBM: f64 = -78.0;
@@ -174,7 +176,7 @@ impl Readers {
             let at_tag = aerial.power_dbm - loss + tag.quality_db;
             let margin = at_tag - TAG_DBM + 0.5 * self.fading_db * self.random.normal();
             if margin > -2.0 {
-                out.push((u, margin, at_tag - loss + tag.quality_db - 6.0));
+                out.push((u, margin, at_tag - loss + tag.quality_db - ANSWER_LOSS_DB));
             }
         }
         out
@@ -236,6 +238,7 @@ impl Readers {
         let own = 4.5 * (1.0 - cos);
         let hidden = match carry {
             Carry::Hand | Carry::Basket => 0.0,
+            Carry::Bag if person.foil => 25.0,
             Carry::Bag => 2.0,
             Carry::Pocket => 6.0,
         };
@@ -289,8 +292,8 @@ fn built_loss(world: &World, aerial: &Aerial, tag: Vec3, spot: &Spot) -> f64 {
             let before = (from.x - fixture.left.x) * n.x + (from.y - fixture.left.y) * n.y;
             match aerial.at {
                 // A neighbour in the row, or one back to back.
-                ReadPoint::Shelf(..) if before > -0.45 => 5.0,
-                ReadPoint::Shelf(..) => 9.0,
+                ReadPoint::Shelf(..) if before > -0.45 => 3.0,
+                ReadPoint::Shelf(..) => 5.0,
                 ReadPoint::Door(_) if before > 0.0 => 4.0,
                 ReadPoint::Door(_) => 14.0,
             }

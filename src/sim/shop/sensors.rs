@@ -113,7 +113,7 @@ pub(super) fn patch(shop: &Shop, door: usize, n: usize) -> Aerial {
         a: place,
         b: place,
         boresight: (vec3(middle.x, middle.y, 1.0) - place).unit(),
-        power_dbm: 27.0,
+        power_dbm: 24.0,
         gain_dbi: 6.0,
     }
 }

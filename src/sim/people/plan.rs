@@ -3,14 +3,14 @@
 //!
 //! | habit | chance or span | source |
 //! | --- | --- | --- |
-//! | arrivals | Poisson; mean gap = 36 s / people inside | entry as a Poisson stream |
+//! | arrivals | Poisson; mean gap = 42 s / people inside | entry as a Poisson stream |
 //! | party of two or three | 10 % | groups of 1–4 |
 //! | without a token | 10 %, half of them close behind somebody | tail-gaters |
 //! | errands a shopper | 1–4: 30, 32, 23, 15 % | baskets of a convenience shop |
 //! | looks at some other place first | 30 % of errands | assumed |
 //! | several at once; one after the other | 9 %; 14 % | assumed |
 //! | touches first and takes nothing | 18 % of errands | touch-to-take (RetailAction's "touch") |
-//! | puts back: at once; later; wrong place | 14 %; 8 %; 5 % of takes | put-back ratio about a quarter |
+//! | puts back: at once; later; wrong place | 20 %; 9 %; 7 % of takes | put-back ratio about a quarter |
 //! | hands an item to another visit | 4 % of takes, somebody being near | assumed |
 //! | hesitates before reaching | log-normal, median 1.8 s | dwell and decision times |
 //! | shows the token again at the way out | 30 % | assumed |
@@ -40,7 +40,7 @@ pub(in crate::sim) struct Arrival {
 }
 
 /// Mean time inside, from which the rate of arrivals follows.
-const MEAN_STAY_S: f64 = 36.0;
+const MEAN_STAY_S: f64 = 42.0;
 /// The shop is empty before.
 const FIRST_S: (f64, f64) = (8.6, 10.0);
 
@@ -168,7 +168,7 @@ fn errand(r: &mut Random, shop: &Shop, carry: Carry, steps: &mut VecDeque<Step>)
 }
 
 fn afterwards(r: &mut Random, carry: Carry, steps: &mut VecDeque<Step>) {
-    match r.weighted(&[0.69, 0.14, 0.08, 0.05, 0.04]) {
+    match r.weighted(&[0.60, 0.20, 0.09, 0.07, 0.04]) {
         1 => {
             steps.push_back(Step::Stand(r.log_normal(2.0, 0.6)));
             steps.push_back(Step::Return { wrong: false });

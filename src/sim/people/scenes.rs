@@ -88,7 +88,7 @@ pub(in crate::sim) fn scene(seed: u64, shop: &Shop, name: &str) -> Option<Vec<Ar
             s.take(&mut first, a, 1);
             first.extend([Step::Stand(2.0), Step::HandOver, Step::Stand(1.0)]);
             others.push(s.and_then(1.5, beside, |_, steps| {
-                steps.push_back(Step::Stand(9.0));
+                steps.push_back(Step::Stand(16.0));
             }));
         }
         "party" => s.take(&mut first, a, 1),

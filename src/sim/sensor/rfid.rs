@@ -4,7 +4,7 @@
 //! Link (Friis, 868 MHz): a tag hears `P + G - L(d) - losses` and answers from -18 dBm on; the
 //! reader hears `P + 2 (G - L(d) - losses) - 9 dB` down to -78 dBm. `L(d) = 31.2 + 20 log d`.
 //! Losses one way: what the pack holds (can 4, bottle 3, foil bag 2 dB), shelf boards between
-//! (13 dB a board), a side panel (3 dB), the fixture's back (5 dB; 14 dB from afar), bodies (up to 9 dB behind one), bag 2, foil-lined bag 25, pocket 6 dB,
+//! (9.5 dB a board), a side panel (2 dB), the fixture's back (3.5 dB; 14 dB from afar), bodies (up to 9 dB behind one), bag 2, foil-lined bag 25, pocket 6 dB,
 //! shadowing by pose and fading by read ([`super::super::effects`]). A shelf antenna is a leaky
 //! strip with -14 dBi; a gate antenna a patch of 6 dBi.
 //!
@@ -285,15 +285,15 @@ fn free_loss(aerial: &Aerial, tag: Vec3) -> f64 {
 fn built_loss(world: &World, aerial: &Aerial, tag: Vec3, spot: &Spot) -> f64 {
     let fixture = &world.shop.fixtures[spot.fixture];
     match aerial.at {
-        ReadPoint::Shelf(f, l) if f == spot.fixture => 4.0 * (l.abs_diff(spot.level)) as f64,
+        ReadPoint::Shelf(f, l) if f == spot.fixture => 9.5 * l.abs_diff(spot.level) as f64,
         _ => {
             let from = nearest(aerial, tag);
             let n = fixture.outward();
             let before = (from.x - fixture.left.x) * n.x + (from.y - fixture.left.y) * n.y;
             match aerial.at {
                 // A neighbour in the row, or one back to back.
-                ReadPoint::Shelf(..) if before > -0.45 => 3.0,
-                ReadPoint::Shelf(..) => 5.0,
+                ReadPoint::Shelf(..) if before > -0.45 => 2.0,
+                ReadPoint::Shelf(..) => 3.5,
                 ReadPoint::Door(_) if before > 0.0 => 4.0,
                 ReadPoint::Door(_) => 14.0,
             }

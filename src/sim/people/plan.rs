@@ -162,7 +162,7 @@ fn errand(r: &mut Random, shop: &Shop, carry: Carry, steps: &mut VecDeque<Step>)
     };
     for _ in 0..times {
         steps.push_back(reach(Act::Take(n, at_once)));
-        steps.push_back(Step::Stand(r.range(0.15, 0.8)));
+        steps.push_back(Step::Stand(r.range(0.0, 0.4)));
     }
     afterwards(r, carry, steps);
 }

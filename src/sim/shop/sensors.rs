@@ -129,10 +129,10 @@ fn floor_eyes(shop: &mut Shop, kind: ShopKind, effects: &Effects, random: &mut R
         ShopKind::Kiosk => {
             let z = 2.45;
             vec![
-                (vec3(0.1, -0.3, z), vec3(1.5, 0.9, 0.6)),
-                (vec3(high.x - 0.1, -0.3, z), vec3(high.x - 1.5, 0.9, 0.6)),
+                (vec3(0.1, -0.3, z), vec3(1.5, 0.9, 1.0)),
+                (vec3(high.x - 0.1, -0.3, z), vec3(high.x - 1.5, 0.9, 1.0)),
                 (vec3(mid_x, 1.55, z), vec3(mid_x - 0.1, 0.2, 0.2)),
-                (vec3(mid_x, -0.3, z), vec3(mid_x + 0.1, 1.3, 0.3)),
+                (vec3(mid_x, -0.3, z), vec3(mid_x + 0.1, 1.3, 0.8)),
             ]
         }
         ShopKind::Hall => {

@@ -131,7 +131,7 @@ impl World {
             return None;
         }
         let arrive = r.range(0.35, 0.65);
-        let grip = arrive + r.range(0.15, 0.45);
+        let grip = arrive + r.range(0.15, 0.65);
         let lift_s = r.range(0.12, 0.3);
         let press_g = if r.chance(effects.press_chance) {
             let sign = if r.chance(0.72) { 1.0 } else { -0.6 };

@@ -38,6 +38,7 @@
 //! | | purity line | |
 //! | 8 | [`clock`] | the only file that reads a clock |
 //! | 10 | [`vision`], [`recording`] | models over frames; recorded sensor files |
+//! | 11 | [`sim`] | a shop that does not exist: recordings with their truth |
 //! | 12 | [`app`] | one file for each subcommand |
 //!
 //! # Invariants
@@ -73,6 +74,7 @@ pub mod observation;
 pub mod presence;
 pub mod recording;
 pub mod shelf;
+pub mod sim;
 pub mod store;
 pub mod tracking;
 pub mod units;

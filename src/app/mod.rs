@@ -6,6 +6,7 @@ mod inspect_model;
 pub mod load;
 mod replay;
 mod score;
+mod simulate;
 mod track;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -42,6 +43,8 @@ enum Command {
     Track(track::Args),
     /// Measures receipts against the truth.
     Score(score::Args),
+    /// Writes recordings of a shop that does not exist.
+    Simulate(simulate::Args),
 }
 
 /// Runs the command line's subcommand. A refusal is told on standard error, a line a problem, and
@@ -65,6 +68,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Inspect { file, json } => inspect::run(&file, json),
         Command::Replay(args) => replay::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Track(args) => track::run(&args),
     };
     let Err(error) = done else {

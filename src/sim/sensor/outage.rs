@@ -1,0 +1,49 @@
+//! Readers and cameras that fail for a while, and say so.
+
+use std::io::{Seek, Write};
+
+use crate::sim::effects::Effects;
+use crate::sim::random::Random;
+use crate::sim::shop::Task;
+use crate::sim::tape::Tape;
+use crate::sim::world::{DT, World};
+
+const SCHEMA: &str = "basketd.SourceState";
+/// The box notices a silence after so long.
+const NOTICED_S: f64 = 2.0;
+
+#[derive(Debug)]
+pub(in crate::sim) struct Outages {
+    sources: Vec<String>,
+    chance: f64,
+    random: Random,
+}
+
+impl Outages {
+    pub(in crate::sim) fn new(seed: u64, world: &World, effects: &Effects) -> Self {
+        let readers = world.shop.readers.iter().map(|r| format!("rfid/{}", r.id));
+        let floor = |e: &&crate::sim::shop::Eye| matches!(e.task, Task::Floor(_));
+        let eyes = world.shop.eyes.iter().filter(floor);
+        Self {
+            sources: readers
+                .chain(eyes.map(|e| format!("camera/{}", e.id)))
+                .collect(),
+            chance: effects.outages_per_hour / 3600.0 * DT,
+            random: Random::stream(seed, "outages"),
+        }
+    }
+
+    pub(in crate::sim) fn step<W: Write + Seek>(&mut self, world: &World, tape: &mut Tape<W>) {
+        let quiet = self.chance == 0.0 || self.sources.is_empty() || world.now < 15.0;
+        if quiet || !self.random.chance(self.chance) {
+            return;
+        }
+        let source = self.sources[self.random.index(self.sources.len())].clone();
+        let until = world.now + self.random.range(8.0, 25.0);
+        let state = |state: &str| format!("{{\"source\": \"{source}\", \"state\": \"{state}\"}}");
+        let noticed = world.now + NOTICED_S;
+        tape.send("/source", SCHEMA, noticed, noticed, state("offline"));
+        tape.send("/source", SCHEMA, until, until, state("online"));
+        tape.mute(source.clone(), until);
+    }
+}

@@ -1,0 +1,148 @@
+//! The recording: messages leave in the order in which they reach the box, whatever the order
+//! in which they were sensed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::io::{Seek, Write};
+
+use mcap::McapResult;
+
+use super::random::Random;
+use crate::recording::writer::RecordingWriter;
+
+/// A message under way: when it arrives, a counter that breaks ties, when it was sensed.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct UnderWay {
+    log_time: u64,
+    number: u64,
+    publish_time: u64,
+    topic: usize,
+    payload: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Topic {
+    name: String,
+    schema: &'static str,
+    /// The source's clock runs ahead by so much.
+    ahead_s: f64,
+}
+
+pub(super) struct Tape<W: Write + Seek> {
+    writer: RecordingWriter<W>,
+    /// Nanoseconds since 1970 at the simulated second 0.
+    epoch: u64,
+    under_way: BinaryHeap<Reverse<UnderWay>>,
+    topics: Vec<Topic>,
+    clocks: Random,
+    clock_s: f64,
+    /// Sources that are off, and until when.
+    off: BTreeMap<String, f64>,
+    numbers: BTreeMap<String, usize>,
+    number: u64,
+}
+
+impl<W: Write + Seek> Tape<W> {
+    /// `clock_s` is the spread of the clocks of cameras and readers.
+    pub(super) fn new(
+        out: W,
+        epoch: u64,
+        metadata: &BTreeMap<String, String>,
+        (seed, clock_s): (u64, f64),
+    ) -> McapResult<Self> {
+        Ok(Self {
+            writer: RecordingWriter::new(out, metadata)?,
+            epoch,
+            under_way: BinaryHeap::new(),
+            topics: Vec::new(),
+            clocks: Random::stream(seed, "clocks"),
+            clock_s,
+            off: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            number: 0,
+        })
+    }
+
+    /// A message sensed at `sensed` that arrives at `arrives`, in simulated seconds.
+    pub(super) fn send(
+        &mut self,
+        topic: &str,
+        schema: &'static str,
+        sensed: f64,
+        arrives: f64,
+        json: String,
+    ) {
+        if self
+            .off
+            .iter()
+            .any(|(source, until)| sensed < *until && is_of(topic, source))
+        {
+            return;
+        }
+        let topic = self.topic(topic, schema);
+        self.number += 1;
+        let time = |s: f64| self.epoch + (s * 1e6).round().max(0.0) as u64 * 1000;
+        self.under_way.push(Reverse(UnderWay {
+            log_time: time(arrives),
+            number: self.number,
+            publish_time: time(sensed + self.topics[topic].ahead_s),
+            topic,
+            payload: json.into_bytes(),
+        }));
+    }
+
+    fn topic(&mut self, name: &str, schema: &'static str) -> usize {
+        if let Some(n) = self.numbers.get(name) {
+            return *n;
+        }
+        let own = name.starts_with("/camera") || name.starts_with("/rfid");
+        let ahead_s = if own {
+            self.clock_s * self.clocks.normal()
+        } else {
+            0.0
+        };
+        self.topics.push(Topic {
+            name: name.to_owned(),
+            schema,
+            ahead_s,
+        });
+        self.numbers.insert(name.to_owned(), self.topics.len() - 1);
+        self.topics.len() - 1
+    }
+
+    /// Nothing comes from a source (`camera/cam1`) until then.
+    pub(super) fn mute(&mut self, source: String, until: f64) {
+        self.off.insert(source, until);
+    }
+
+    /// Writes all that arrived until `now`. Nothing may be sent later that arrives before.
+    pub(super) fn advance(&mut self, now: f64) -> McapResult<()> {
+        let until = self.epoch + (now * 1e6).max(0.0) as u64 * 1000;
+        while self.under_way.peek().is_some_and(|m| m.0.log_time <= until) {
+            let Some(Reverse(m)) = self.under_way.pop() else {
+                break;
+            };
+            let topic = &self.topics[m.topic];
+            self.writer.json(
+                &topic.name,
+                topic.schema,
+                m.log_time,
+                m.publish_time,
+                &m.payload,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rest and ends the file.
+    pub(super) fn finish(mut self) -> McapResult<W> {
+        self.advance(1e9)?;
+        self.writer.finish()
+    }
+}
+
+/// Whether a topic is one of a source's.
+fn is_of(topic: &str, source: &str) -> bool {
+    let rest = topic.strip_prefix('/').and_then(|t| t.strip_prefix(source));
+    rest.is_some_and(|r| r.is_empty() || r.starts_with('/'))
+}

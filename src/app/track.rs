@@ -1,5 +1,5 @@
 //! `basketd track`: boxes of one camera in MOTChallenge text into tracks, in the same format on
-//! standard output. The file is known to its end, so that tracks are smoothed and short gaps
+//! standard output. The file is known to its end, so that tracks are linked over gaps, smoothed and
 //! filled in; `--online` gives what was known at each frame.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,8 @@ use crate::units::BBox;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Lines of `frame,id,x,y,width,height,score`; further columns and the id are ignored.
+    /// Lines of `frame,id,x,y,width,height,score`, parted by commas or blanks; further columns and
+    /// the id are ignored. Scores beyond 0 to 1 are taken for per cent or for margins.
     detections: PathBuf,
     /// Frames a second; by default 30, less where the file names only every n-th frame.
     #[arg(long)]
@@ -30,7 +31,8 @@ pub(crate) struct Args {
     /// How long a lost track is looked for, seconds.
     #[arg(long, default_value_t = Settings::default().lost_s)]
     lost: f64,
-    /// Gives each frame's tracks as they stood then: nothing smoothed, no gap filled.
+    /// Gives each frame's tracks as they stood then: nothing linked or smoothed, no gap
+    /// filled.
     #[arg(long)]
     online: bool,
 }
@@ -117,20 +119,47 @@ fn stride(frames: &BTreeMap<u32, Vec<Seen>>) -> u32 {
 /// Boxes by frame.
 fn parse(text: &[u8]) -> anyhow::Result<BTreeMap<u32, Vec<Seen>>> {
     let mut frames: BTreeMap<u32, Vec<Seen>> = BTreeMap::new();
+    // Some editors begin a file with a byte order mark.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     for (i, line) in text.split(|c| *c == b'\n').enumerate() {
         let line = line.trim_ascii();
-        if line.is_empty() {
+        if line.is_empty() || line.starts_with(b"#") {
             continue;
         }
         let (frame, seen) = box_of(line).with_context(|| format!("line {}", i + 1))?;
         frames.entry(frame).or_default().push(seen);
     }
+    calibrate(&mut frames);
     Ok(frames)
 }
 
+/// Brings all scores to 0 to 1. A file with greater ones gives per cent (none below 0, some above
+/// 20) or the margins of a classifier, which go through the logistic function (Platt 1999).
+fn calibrate(frames: &mut BTreeMap<u32, Vec<Seen>>) {
+    let scores = || frames.values().flatten().map(|b| b.score);
+    let given = || scores().filter(|s| *s != NO_SCORE);
+    let most = given().fold(0.0, f64::max);
+    let least = given().fold(0.0, f64::min);
+    let calibrated = |score: f64| match score {
+        // MOTChallenge writes -1 where a detector gives no score.
+        NO_SCORE => 1.0,
+        s if least >= 0.0 && most <= 1.0 => s,
+        s if least >= 0.0 && most > 20.0 && most <= 100.0 => s / 100.0,
+        s => 1.0 / (1.0 + libm::exp(-s)),
+    };
+    for b in frames.values_mut().flatten() {
+        b.score = calibrated(b.score);
+    }
+}
+
+const NO_SCORE: f64 = -1.0;
+
 fn box_of(line: &[u8]) -> anyhow::Result<(u32, Seen)> {
     let line = std::str::from_utf8(line).context("not UTF-8 text")?;
-    let mut cells = line.split(',').map(str::trim);
+    let blanks = !line.contains(',');
+    let apart = move |c: char| c == ',' || c == ';' || (blanks && c.is_ascii_whitespace());
+    let cells = line.split(apart).map(str::trim);
+    let mut cells = cells.filter(move |c| !(blanks && c.is_empty()));
     let mut number = |name: &str| -> anyhow::Result<f64> {
         let Some(cell) = cells.next() else {
             bail!("{name} is missing; a line is frame,id,x,y,width,height,score");
@@ -147,7 +176,7 @@ fn box_of(line: &[u8]) -> anyhow::Result<(u32, Seen)> {
     let frame = number("frame")?;
     ensure!(
         frame >= 0.0 && frame.fract() == 0.0,
-        "frame {frame} is not a whole number"
+        "frame {frame} is not a whole number of 0 or more"
     );
     number("id")?;
     let (x, y) = (number("x")?, number("y")?);
@@ -158,8 +187,6 @@ fn box_of(line: &[u8]) -> anyhow::Result<(u32, Seen)> {
     );
     let score = number("score")?;
     let bbox = BBox::new(x, y, x + width, y + height);
-    // MOTChallenge writes -1 where a detector gives no score.
-    let score = if score == -1.0 { 1.0 } else { score };
     Ok((frame as u32, Seen { bbox, score }))
 }
 
@@ -184,13 +211,64 @@ mod tests {
         );
         assert_eq!(
             why("-1,-1,0,0,5,10,0.9"),
-            "line 1: frame -1 is not a whole number"
+            "line 1: frame -1 is not a whole number of 0 or more"
         );
         assert!(
             why("1,-1,0,0")
                 .ends_with("width is missing; a line is frame,id,x,y,width,height,score")
         );
         assert!(why("1,-1,inf,0,1,1,1").starts_with("line 1: x `inf`"));
+    }
+
+    #[test]
+    fn columns_may_be_parted_by_blanks_and_be_many_or_few() {
+        let lines = [
+            "3,-1,1,2,30,40,0.5",
+            "3, 17, 1.0, 2.0, 30, 40, 0.5, 1, 1",
+            "3 -1 1 2 30  40\t0.5 -1 -1 -1",
+            "3;-1;1;2;30;40;0.5",
+            "3.0,-1,1,2,30,40,5e-1,",
+        ];
+        for line in lines {
+            let frames = parse(line.as_bytes()).unwrap();
+            let bbox = BBox::new(1.0, 2.0, 31.0, 42.0);
+            assert_eq!(frames[&3], [Seen { bbox, score: 0.5 }], "{line}");
+        }
+        assert_eq!(
+            parse(b"\xef\xbb\xbf# made by hand\n\n").unwrap(),
+            BTreeMap::new()
+        );
+    }
+
+    #[test]
+    fn scores_are_brought_to_one_scale() {
+        let scores = |given: &[&str]| -> Vec<f64> {
+            let lines: Vec<String> = given.iter().map(|s| format!("1,-1,0,0,9,9,{s}")).collect();
+            let frames = parse(lines.join("\n").as_bytes()).unwrap();
+            frames[&1].iter().map(|b| b.score).collect()
+        };
+        assert_eq!(scores(&["0.2", "1"]), [0.2, 1.0]);
+        assert_eq!(scores(&["-1", "-1"]), [1.0, 1.0]);
+        assert_eq!(scores(&["95", "7"]), [0.95, 0.07]);
+        let margins = scores(&["2.3", "-0.4", "0"]);
+        assert!(margins[0] > 0.9 && margins[1] < 0.5 && margins[2] == 0.5);
+    }
+
+    #[test]
+    fn the_order_of_lines_does_not_matter() {
+        let text = "1,-1,0,0,9,20,1\n2,-1,1,0,9,20,1\n1,-1,50,0,9,20,0.9\n3,-1,2,0,9,20,1\n2,-1,51,0,9,20,1\n3,-1,52,0,9,20,1";
+        let mut lines: Vec<&str> = text.lines().collect();
+        let tracks = |lines: &[&str]| {
+            let mut tracking = ImageTracking::new(Settings::default());
+            for (frame, boxes) in parse(lines.join("\n").as_bytes()).unwrap() {
+                tracking.step(frame, &boxes);
+            }
+            tracking.finish()
+        };
+        let forwards = tracks(&lines);
+        assert_eq!(forwards.len(), 6);
+        lines.reverse();
+        assert_eq!(tracks(&lines), forwards);
     }
 
     #[test]

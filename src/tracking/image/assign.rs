@@ -10,6 +10,9 @@ pub(super) struct Edge {
     pub gain: f64,
 }
 
+/// Rows times columns of a component above which the optimum would take too long.
+const MOST_CELLS: usize = 250_000;
+
 /// The column of each row, or `None` where a row is better left alone. Edges outside of
 /// `rows` x `cols` and edges without a positive finite gain are ignored.
 pub(super) fn assign(rows: usize, cols: usize, edges: &[Edge]) -> Vec<Option<usize>> {
@@ -38,6 +41,21 @@ pub(super) fn assign(rows: usize, cols: usize, edges: &[Edge]) -> Vec<Option<usi
     pairs
 }
 
+/// The best pair first, then the best of what is left: for heaps no camera sees.
+fn assign_greedily(group: &[(usize, Edge)], pairs: &mut [Option<usize>]) {
+    let mut best: Vec<&Edge> = group.iter().map(|(_, e)| e).collect();
+    let order = |e: &Edge| (e.row, e.col);
+    best.sort_by(|a, b| b.gain.total_cmp(&a.gain).then(order(a).cmp(&order(b))));
+    let mut taken = std::collections::BTreeSet::new();
+    for e in best {
+        if let Some(pair @ None) = pairs.get_mut(e.row)
+            && taken.insert(e.col)
+        {
+            *pair = Some(e.col);
+        }
+    }
+}
+
 fn assign_component(group: &[(usize, Edge)], pairs: &mut [Option<usize>]) {
     let distinct = |mut v: Vec<usize>| {
         v.sort_unstable();
@@ -46,6 +64,10 @@ fn assign_component(group: &[(usize, Edge)], pairs: &mut [Option<usize>]) {
     };
     let rows = distinct(group.iter().map(|(_, e)| e.row).collect());
     let cols = distinct(group.iter().map(|(_, e)| e.col).collect());
+    if rows.len() * cols.len() > MOST_CELLS {
+        assign_greedily(group, pairs);
+        return;
+    }
     // The algorithm wants no more rows than columns.
     let turned = rows.len() > cols.len();
     let (n, m) = if turned {
@@ -182,6 +204,23 @@ mod tests {
             prop_assert_eq!(cols.len(), pairs.iter().flatten().count());
             prop_assert!((total - best(gains.len(), &gains, 0)).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn a_heap_is_assigned_greedily() {
+        let n = 600;
+        let near = |row: usize, col: usize| row.abs_diff(col) < 2;
+        let all = (0..n).flat_map(|row| (0..n).map(move |col| (row, col)));
+        let edges: Vec<Edge> = all
+            .filter(|(row, col)| near(*row, *col))
+            .map(|(row, col)| Edge {
+                row,
+                col,
+                gain: if row == col { 2.0 } else { 1.9 },
+            })
+            .collect();
+        let expected: Vec<_> = (0..n).map(Some).collect();
+        assert_eq!(assign(n, n, &edges), expected);
     }
 
     #[test]

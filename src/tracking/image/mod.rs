@@ -3,14 +3,22 @@
 //!
 //! Each edge pair of a box (centre and size, in x and in y) has a filter of its own. Sure boxes
 //! are matched first, doubtful ones may only continue what is there (BYTE, Zhang et al. 2022).
-//! What all matched boxes have in common beyond their own motion is the camera's, and moves
-//! everybody. Somebody found again is taken along the straight line from where he was lost
-//! (after OC-SORT, Cao et al. 2023). Time is counted in thirtieths of a second whatever the frame
-//! rate, so that one set of constants serves all.
+//! Matching looks at heights twice over, since a body's height changes least as it walks (after
+//! Hybrid-SORT, Yang et al. 2024). What all matched boxes have in common beyond their own motion
+//! is the camera's, and moves everybody. Somebody found again is taken along the straight line
+//! from where he was lost (after OC-SORT, Cao et al. 2023). A file that is known to its end is
+//! gone over once more: tracks that are one person are linked, smoothed and filled in. Time is
+//! counted in thirtieths of a second whatever the frame rate, so that one set of constants serves
+//! all.
 
 mod assign;
+mod axis;
+mod link;
+mod track;
 
 use self::assign::{Edge, assign};
+use self::track::Track;
+use crate::units::signal::median;
 use crate::units::{BBox, Point};
 
 /// A box of a frame.
@@ -40,6 +48,8 @@ pub struct Settings {
     pub begin: f64,
     /// How long a lost track is looked for, seconds.
     pub lost_s: f64,
+    /// The longest gap over which tracks are linked afterwards, seconds.
+    pub link_s: f64,
     /// The longest gap that is filled in afterwards, seconds.
     pub fill_s: f64,
 }
@@ -52,25 +62,24 @@ impl Default for Settings {
             low: 0.1,
             begin: 0.7,
             lost_s: 1.5,
-            fill_s: 1.5,
+            link_s: 3.0,
+            fill_s: 3.0,
         }
     }
 }
 
-/// Overlap times score at least, for a sure box.
+/// Likeness times score at least, for a sure box.
 const LEAST_SURE: f64 = 0.2;
-/// Overlap at least, for a doubtful box.
+/// Likeness at least, for a doubtful box.
 const LEAST_DOUBTFUL: f64 = 0.5;
-/// Overlap at least of a box and a track that has been seen once.
+/// Likeness times score at least of a box and a track that has been seen once.
 const LEAST_NEW: f64 = 0.3;
 /// Frames in which a track must have been seen to be believed.
 const LEAST_SEEN: usize = 3;
 /// Boxes that must agree on a motion of the camera.
 const LEAST_COMMON: usize = 4;
-/// Noise of a box's edges, and of its own motion a tick, as shares of its size.
-const MEASURE_SHARE: f64 = 0.06;
-const DRIFT_SHARE: f64 = 0.03;
-const SPEED_SHARE: f64 = 0.006_25;
+/// How many times its own standard error a common motion must have to be the camera's.
+const LEAST_ERRORS: f64 = 2.0;
 
 /// Tracks of one camera.
 #[derive(Debug, Clone)]
@@ -82,15 +91,10 @@ pub struct ImageTracking {
     last_id: u32,
 }
 
-#[derive(Debug, Clone)]
-struct Track {
-    id: u32,
-    state: [Axis; 4],
-    /// The state when it was last seen, for going on from there when it is found again.
-    kept: [Axis; 4],
-    /// What the camera moved since.
-    carried: Point,
-    seen: Vec<(u32, Seen)>,
+/// Boxes of a frame from left to right, so that far ones need no look.
+struct Boxes {
+    seen: Vec<Seen>,
+    widest: f64,
 }
 
 impl ImageTracking {
@@ -112,11 +116,13 @@ impl ImageTracking {
             track.predict(ticks);
         }
         let (high, low) = (self.settings.high, self.settings.low);
-        let sure: Vec<Seen> = boxes.iter().copied().filter(|b| b.score >= high).collect();
-        let between = |b: &Seen| b.score >= low && b.score < high;
-        let doubtful: Vec<Seen> = boxes.iter().copied().filter(between).collect();
-        self.follow_camera(&sure);
-        let mut taken = vec![false; sure.len()];
+        let sure = Boxes::new(boxes, |b| b.score >= high);
+        let doubtful = Boxes::new(boxes, |b| b.score >= low && b.score < high);
+        // The second time from nearer by, with more boxes that match.
+        if self.follow_camera(&sure) {
+            self.follow_camera(&sure);
+        }
+        let mut taken = vec![false; sure.seen.len()];
         let mut matched = vec![false; self.alive.len()];
         let known = |t: &Track| t.seen.len() > 1;
         let newborn = |t: &Track| t.seen.len() == 1;
@@ -128,16 +134,16 @@ impl ImageTracking {
             &mut taken,
             &mut matched,
             &known,
-            |iou, score| iou * score - LEAST_SURE,
+            |like, score| like * score - LEAST_SURE,
         );
-        let mut none = vec![false; doubtful.len()];
+        let mut none = vec![false; doubtful.seen.len()];
         self.round(
             frame,
             &doubtful,
             &mut none,
             &mut matched,
             &followed,
-            |iou, _| iou - LEAST_DOUBTFUL,
+            |like, _| like - LEAST_DOUBTFUL,
         );
         self.round(
             frame,
@@ -145,9 +151,9 @@ impl ImageTracking {
             &mut taken,
             &mut matched,
             &newborn,
-            |iou, score| iou * score - LEAST_NEW,
+            |like, score| like * score - LEAST_NEW,
         );
-        for (b, taken) in sure.iter().zip(taken) {
+        for (b, taken) in sure.seen.iter().zip(taken) {
             if !taken && b.score >= self.settings.begin {
                 self.last_id += 1;
                 self.alive.push(Track::new(self.last_id, frame, *b));
@@ -157,13 +163,14 @@ impl ImageTracking {
         self.shown(frame)
     }
 
-    /// All tracks of the past, smoothed, with short gaps filled in: the best account of a file
+    /// All tracks of the past, linked and smoothed, with gaps filled in: the best account of a file
     /// that is known to its end. In order of frame and track.
     pub fn finish(mut self) -> Vec<Tracked> {
         self.done.append(&mut self.alive);
         self.done.sort_by_key(|t| t.id);
         let mut all: Vec<Tracked> = Vec::new();
-        for track in self.done.iter().filter(|t| t.seen.len() >= LEAST_SEEN) {
+        let linked = link::link(self.done, &self.settings);
+        for track in linked.iter().filter(|t| t.seen.len() >= LEAST_SEEN) {
             track.smoothed(&self.settings, &mut all);
         }
         all.sort_by_key(|t| (t.frame, t.track));
@@ -184,33 +191,33 @@ impl ImageTracking {
     fn round(
         &mut self,
         frame: u32,
-        boxes: &[Seen],
+        boxes: &Boxes,
         taken: &mut [bool],
         matched: &mut [bool],
         which: &dyn Fn(&Track) -> bool,
         gain: impl Fn(f64, f64) -> f64,
     ) {
-        let mut edges = Vec::with_capacity(boxes.len() * 2);
+        let mut edges = Vec::with_capacity(boxes.seen.len() * 2);
         let rows = self.alive.iter().zip(matched.iter()).enumerate();
         for (row, (track, _)) in rows.filter(|(_, (t, m))| !**m && which(t)) {
             let predicted = track.bbox();
-            let cols = boxes.iter().zip(taken.iter()).enumerate();
-            for (col, (b, _)) in cols.filter(|(_, (_, taken))| !**taken) {
-                // Most pairs are far apart.
-                if b.bbox.x0 > predicted.x1 || b.bbox.x1 < predicted.x0 {
+            for (col, b) in boxes.near(predicted) {
+                if taken.get(col) == Some(&true) {
                     continue;
                 }
-                let gain = gain(predicted.iou(b.bbox), b.score);
+                let gain = gain(likeness(predicted, b.bbox), b.score);
                 if gain > 0.0 {
                     edges.push(Edge { row, col, gain });
                 }
             }
         }
-        let pairs = assign(self.alive.len(), boxes.len(), &edges);
+        let pairs = assign(self.alive.len(), boxes.seen.len(), &edges);
         let per_frame = 30.0 / self.settings.fps;
         let rows = self.alive.iter_mut().zip(matched.iter_mut()).zip(pairs);
         for ((track, matched), pair) in rows {
-            if let Some((b, taken)) = pair.and_then(|j| Some((boxes.get(j)?, taken.get_mut(j)?))) {
+            if let Some((b, taken)) =
+                pair.and_then(|j| Some((boxes.seen.get(j)?, taken.get_mut(j)?)))
+            {
                 track.take(frame, *b, per_frame);
                 *matched = true;
                 *taken = true;
@@ -218,58 +225,47 @@ impl ImageTracking {
         }
     }
 
-    /// Moves everybody by what the surest matches have in common beyond their own motion.
-    fn follow_camera(&mut self, boxes: &[Seen]) {
-        let mut moves: Vec<Point> = Vec::new();
-        for track in self.alive.iter().filter(|t| t.seen.len() > 2) {
-            let predicted = track.bbox();
-            let overlap = |b: &Seen| predicted.iou(b.bbox);
-            let best = boxes
-                .iter()
-                .map(|b| (overlap(b), b))
-                .max_by(|a, b| a.0.total_cmp(&b.0));
-            if let Some((iou, b)) = best
-                && iou > 0.3
-            {
-                moves.push(b.bbox.center() - predicted.center());
-            }
-        }
+    /// Moves everybody by what the surest matches have in common beyond their own motion, if it
+    /// is more than chance.
+    fn follow_camera(&mut self, boxes: &Boxes) -> bool {
+        let known = self.alive.iter().filter(|t| t.seen.len() > 2);
+        let moves: Vec<Point> = known.filter_map(|t| boxes.way_from(t.bbox())).collect();
         if moves.len() < LEAST_COMMON {
-            return;
+            return false;
         }
         let middle = |part: fn(&Point) -> f64| {
             let mut values: Vec<f64> = moves.iter().map(part).collect();
-            crate::units::signal::median(&mut values).unwrap_or(0.0)
+            median(&mut values).unwrap_or(0.0)
         };
         let common = Point::new(middle(|p| p.x), middle(|p| p.y));
         let mut off: Vec<f64> = moves.iter().map(|m| m.distance(common)).collect();
-        let spread = crate::units::signal::median(&mut off).unwrap_or(f64::INFINITY);
-        // Where the boxes do not agree, it was not the camera.
-        if common.norm() > spread {
+        let spread = median(&mut off).unwrap_or(f64::INFINITY);
+        let error = spread / (moves.len() as f64).sqrt();
+        let moved = common.norm() > LEAST_ERRORS * error;
+        if moved {
             for track in &mut self.alive {
                 track.shift(common);
             }
         }
+        moved
     }
 
     fn retire(&mut self, frame: u32) {
         let longest = self.settings.lost_s * 30.0;
         let settings = self.settings;
         let ticks = |from: u32| f64::from(frame.saturating_sub(from)) * 30.0 / settings.fps;
-        let mut i = 0;
-        while let Some(track) = self.alive.get(i) {
+        let mut stay = Vec::with_capacity(self.alive.len());
+        for track in self.alive.drain(..) {
             let unseen = track.seen.last().map_or(f64::INFINITY, |(f, _)| ticks(*f));
             // Seen once and not again: an invention.
             let once = track.seen.len() == 1 && unseen > 0.0;
-            if once || unseen > longest {
-                let track = self.alive.remove(i);
-                if !once {
-                    self.done.push(track);
-                }
-            } else {
-                i += 1;
+            if !once && unseen <= longest {
+                stay.push(track);
+            } else if !once {
+                self.done.push(track);
             }
         }
+        self.alive = stay;
     }
 
     fn shown(&self, frame: u32) -> Vec<Tracked> {
@@ -291,210 +287,49 @@ impl ImageTracking {
     }
 }
 
-impl Track {
-    fn new(id: u32, frame: u32, b: Seen) -> Self {
-        let z = measured(b.bbox);
-        let state = [0, 1, 2, 3].map(|i| Axis::new(z[i], size_of(&z, i)));
-        Self {
-            id,
-            state,
-            kept: state,
-            carried: Point::default(),
-            seen: vec![(frame, b)],
-        }
+impl Boxes {
+    /// In an order that does not depend on the order they came in.
+    fn new(boxes: &[Seen], which: impl Fn(&Seen) -> bool) -> Self {
+        let mut seen: Vec<Seen> = boxes.iter().copied().filter(which).collect();
+        let key = |s: &Seen| [s.bbox.x0, s.bbox.y0, s.bbox.x1, s.bbox.y1, s.score];
+        seen.sort_by(|a, b| {
+            let pairs = key(a).into_iter().zip(key(b));
+            pairs.fold(std::cmp::Ordering::Equal, |o, (a, b)| {
+                o.then_with(|| a.total_cmp(&b))
+            })
+        });
+        let widths = seen.iter().map(|s| s.bbox.width());
+        let widest = widths.fold(0.0, f64::max);
+        Self { seen, widest }
     }
 
-    fn bbox(&self) -> BBox {
-        boxed(&self.state.map(|a| a.at))
+    /// The boxes that a box may overlap, with their places.
+    fn near(&self, bbox: BBox) -> impl Iterator<Item = (usize, &Seen)> {
+        let least = bbox.x0 - self.widest;
+        let from = self.seen.partition_point(|s| s.bbox.x0 < least);
+        let right = self.seen.iter().enumerate().skip(from);
+        right
+            .take_while(move |(_, s)| s.bbox.x0 <= bbox.x1)
+            .filter(move |(_, s)| s.bbox.x1 >= bbox.x0)
     }
 
-    fn predict(&mut self, ticks: f64) {
-        let sizes = self.state.map(|a| a.at);
-        for (i, axis) in self.state.iter_mut().enumerate() {
-            axis.predict(ticks, size_of(&sizes, i));
-        }
-    }
-
-    fn shift(&mut self, by: Point) {
-        self.carried = self.carried + by;
-        self.state[0].at += by.x;
-        self.state[1].at += by.y;
-    }
-
-    /// Takes a box; after a gap the way from where it was last seen is taken as a straight line.
-    fn take(&mut self, frame: u32, b: Seen, ticks_per_frame: f64) {
-        let z = measured(b.bbox);
-        let gap = self
-            .seen
-            .last()
-            .map_or(1, |(f, _)| frame.saturating_sub(*f));
-        if gap > 1
-            && let Some((_, old)) = self.seen.last()
-        {
-            self.state = self.kept;
-            let mut from = measured(old.bbox);
-            from[0] += self.carried.x;
-            from[1] += self.carried.y;
-            self.state[0].at += self.carried.x;
-            self.state[1].at += self.carried.y;
-            // A long way needs no more steps to give its speed.
-            let steps = gap.min(8);
-            for step in 1..=steps {
-                self.predict(ticks_per_frame * f64::from(gap) / f64::from(steps));
-                let share = f64::from(step) / f64::from(steps);
-                self.update(&[0, 1, 2, 3].map(|i| from[i] + (z[i] - from[i]) * share));
-            }
-        } else {
-            self.update(&z);
-        }
-        self.kept = self.state;
-        self.carried = Point::default();
-        self.seen.push((frame, b));
-    }
-
-    fn update(&mut self, z: &[f64; 4]) {
-        for (i, axis) in self.state.iter_mut().enumerate() {
-            axis.update(z[i], size_of(z, i));
-        }
-    }
-
-    /// The whole track smoothed both ways (Rauch, Tung and Striebel), gaps up to `fill_s` filled.
-    fn smoothed(&self, settings: &Settings, out: &mut Vec<Tracked>) {
-        let Some((first, b)) = self.seen.first() else {
-            return;
-        };
-        let z = measured(b.bbox);
-        let mut state = [0, 1, 2, 3].map(|i| Axis::new(z[i], size_of(&z, i)));
-        let mut steps = vec![(*first, b.score, state, state, 0.0)];
-        let mut last = *first;
-        for (frame, b) in self.seen.iter().skip(1) {
-            let ticks = f64::from(frame - last) * 30.0 / settings.fps;
-            let sizes = state.map(|a| a.at);
-            for (i, axis) in state.iter_mut().enumerate() {
-                axis.predict(ticks, size_of(&sizes, i));
-            }
-            let predicted = state;
-            let z = measured(b.bbox);
-            for (i, axis) in state.iter_mut().enumerate() {
-                axis.update(z[i], size_of(&z, i));
-            }
-            steps.push((*frame, b.score, state, predicted, ticks));
-            last = *frame;
-        }
-        let mut later: Option<([Axis; 4], [Axis; 4], f64, u32, f64)> = None;
-        for (frame, score, filtered, predicted, ticks) in steps.into_iter().rev() {
-            let mut smooth = filtered;
-            if let Some((next, expected, gap, next_frame, next_score)) = later {
-                for (i, axis) in smooth.iter_mut().enumerate() {
-                    axis.smooth(&next[i], &expected[i], gap);
-                }
-                if gap <= settings.fill_s * 30.0 {
-                    let (from, to) = (smooth.map(|a| a.at), next.map(|a| a.at));
-                    let score = f64::min(score, next_score);
-                    for between in frame + 1..next_frame {
-                        let share = f64::from(between - frame) / f64::from(next_frame - frame);
-                        let z = [0, 1, 2, 3].map(|i| from[i] + (to[i] - from[i]) * share);
-                        out.push(self.tracked(between, &z, score));
-                    }
-                }
-            }
-            out.push(self.tracked(frame, &smooth.map(|a| a.at), score));
-            later = Some((smooth, predicted, ticks, frame, score));
-        }
-    }
-
-    fn tracked(&self, frame: u32, z: &[f64; 4], score: f64) -> Tracked {
-        Tracked {
-            frame,
-            track: self.id,
-            bbox: boxed(z),
-            score,
-        }
+    /// The way from a box to the one that overlaps it most, if by 0.3 or more.
+    fn way_from(&self, bbox: BBox) -> Option<Point> {
+        let overlaps = self.near(bbox).map(|(_, s)| (bbox.iou(s.bbox), s));
+        let best = overlaps.max_by(|a, b| a.0.total_cmp(&b.0));
+        let (_, best) = best.filter(|(iou, _)| *iou > 0.3)?;
+        Some(best.bbox.center() - bbox.center())
     }
 }
 
-/// Centre x, centre y, width, height.
-fn measured(b: BBox) -> [f64; 4] {
-    let c = b.center();
-    [c.x, c.y, b.width(), b.height()]
-}
-
-fn boxed(z: &[f64; 4]) -> BBox {
-    let (w, h) = (z[2].max(1.0) / 2.0, z[3].max(1.0) / 2.0);
-    BBox::new(z[0] - w, z[1] - h, z[0] + w, z[1] + h)
-}
-
-/// What the noise of a coordinate is a share of: x and width of the width, y and height of the
-/// height.
-fn size_of(z: &[f64; 4], i: usize) -> f64 {
-    let size = if i.is_multiple_of(2) { z[2] } else { z[3] };
-    size.max(1.0)
-}
-
-/// One coordinate and its speed a tick, with their covariance.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Axis {
-    at: f64,
-    speed: f64,
-    var: f64,
-    cross: f64,
-    speed_var: f64,
-}
-
-impl Axis {
-    fn new(at: f64, size: f64) -> Self {
-        let (a, s) = (2.0 * MEASURE_SHARE * size, 10.0 * SPEED_SHARE * size);
-        Self {
-            at,
-            speed: 0.0,
-            var: a * a,
-            cross: 0.0,
-            speed_var: s * s,
-        }
+/// Overlap, overlap of the heights and ratio of the heights, multiplied: 0 to 1.
+fn likeness(a: BBox, b: BBox) -> f64 {
+    let both = a.y1.min(b.y1) - a.y0.max(b.y0);
+    let (low, high) = (a.height().min(b.height()), a.height().max(b.height()));
+    if both <= 0.0 {
+        return 0.0;
     }
-
-    fn predict(&mut self, ticks: f64, size: f64) {
-        let (a, s) = (DRIFT_SHARE * size, SPEED_SHARE * size);
-        self.at += self.speed * ticks;
-        self.var += ticks * (2.0 * self.cross + ticks * self.speed_var) + a * a * ticks;
-        self.cross += ticks * self.speed_var;
-        self.speed_var += s * s * ticks;
-    }
-
-    fn update(&mut self, seen: f64, size: f64) {
-        let m = MEASURE_SHARE * size;
-        let s = self.var + m * m;
-        let (ka, ks) = (self.var / s, self.cross / s);
-        let residual = seen - self.at;
-        self.at += ka * residual;
-        self.speed += ks * residual;
-        self.speed_var -= ks * self.cross;
-        self.cross -= ka * self.cross;
-        self.var -= ka * self.var;
-    }
-
-    /// Takes into a filtered state what was learned later: `next` is smoothed, `expected` what
-    /// this state predicted `ticks` ahead.
-    fn smooth(&mut self, next: &Self, expected: &Self, ticks: f64) {
-        // C = P F' / P(expected), row by row.
-        let det = expected.var * expected.speed_var - expected.cross * expected.cross;
-        if det <= 0.0 {
-            return;
-        }
-        let (p00, p01) = (self.var + ticks * self.cross, self.cross);
-        let (p10, p11) = (self.cross + ticks * self.speed_var, self.speed_var);
-        let solve = |a: f64, b: f64| {
-            (
-                (a * expected.speed_var - b * expected.cross) / det,
-                (b * expected.var - a * expected.cross) / det,
-            )
-        };
-        let (c00, c01) = solve(p00, p01);
-        let (c10, c11) = solve(p10, p11);
-        let (da, ds) = (next.at - expected.at, next.speed - expected.speed);
-        self.at += c00 * da + c01 * ds;
-        self.speed += c10 * da + c11 * ds;
-    }
+    a.iou(b) * (both / (low + high - both)) * (low / high)
 }
 
 #[cfg(test)]
@@ -535,7 +370,7 @@ mod tests {
         assert_eq!(tracks.len(), 240);
         for t in &tracks {
             let along = f64::from(t.frame - 1) * 4.0;
-            let expected = if t.track == 1 { 480.0 - along } else { along };
+            let expected = if t.track == 1 { along } else { 480.0 - along };
             assert!((t.bbox.x0 - expected).abs() < 12.0, "{t:?}");
         }
     }
@@ -551,6 +386,42 @@ mod tests {
         let tracks = finish(&frames);
         assert_eq!(tracks.iter().map(|t| t.track).max(), Some(6));
         assert_eq!(tracks.len(), 240);
+    }
+
+    #[test]
+    fn somebody_hidden_for_two_seconds_is_linked_and_filled_in() {
+        let frame = |t: i32| match t {
+            40..100 => vec![],
+            _ => vec![walker(f64::from(t) * 2.0)],
+        };
+        let frames: Vec<_> = (0..140).map(frame).collect();
+        let tracks = finish(&frames);
+        assert_eq!(tracks.len(), 140);
+        for t in &tracks {
+            assert_eq!(t.track, 1);
+            assert!(
+                (t.bbox.x0 - f64::from(t.frame - 1) * 2.0).abs() < 5.0,
+                "{t:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_child_is_not_the_grown_up_who_was_there_before() {
+        let child = Seen {
+            bbox: BBox::new(80.0, 180.0, 110.0, 260.0),
+            score: 0.9,
+        };
+        let frame = |t: i32| match t {
+            0..40 => vec![walker(70.0)],
+            40..100 => vec![],
+            _ => vec![child],
+        };
+        let frames: Vec<_> = (0..140).map(frame).collect();
+        let ids: Vec<u32> = finish(&frames).iter().map(|t| t.track).collect();
+        assert_eq!(ids.first(), Some(&1));
+        assert_eq!(ids.last(), Some(&2));
+        assert_eq!(ids.len(), 80);
     }
 
     #[test]

@@ -190,7 +190,6 @@ fn bottles_that_were_all_put_back_are_not_charged() {
 }
 
 #[test]
-#[ignore = "of two bottles taken at once only one is seen"]
 fn every_bottle_taken_and_put_back_is_seen() {
     for (backend, folder, replay) in &*BOTTLES_ALL {
         let (found, real) = (acts(&replay.events), true_acts(&truth(folder)));

@@ -66,6 +66,8 @@ pub struct Presence {
     rhythms: Vec<Rhythm>,
     /// When to look at a tag next; a tag has one entry at most.
     due: BTreeSet<(Timestamp, Epc)>,
+    /// Tags of which nothing can be said before their antenna hears something again.
+    waiting: BTreeMap<AntennaIx, BTreeSet<Epc>>,
     /// How much later than heard reads arrive, at most of late.
     lag: TimeDelta,
     known: BTreeSet<Gtin>,
@@ -84,6 +86,7 @@ impl Presence {
             tags: BTreeMap::new(),
             rhythms: vec![Rhythm::default(); store.antennas.len()],
             due: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             lag: TimeDelta::ZERO,
             known: BTreeSet::new(),
             refused: 0,
@@ -103,6 +106,9 @@ impl Presence {
         let captured_at = captured_at.min(at).max(at - TimeDelta::from_millis(2000));
         self.lag = self.lag.max(at - captured_at);
         let cycled = self.on_rhythm(read.antenna, captured_at);
+        for epc in self.waiting.remove(&read.antenna).unwrap_or_default() {
+            self.due.insert((at, epc));
+        }
         if !self.tags.contains_key(&read.epc) {
             if self.tags.len() >= TAGS_MAX {
                 self.refused += 1;
@@ -219,7 +225,13 @@ impl Presence {
                 let alone = rhythm.homes <= 1;
                 let (verdict, next) = tag.silence(at - self.lag, awake, alone);
                 let Some((after, before, log_odds)) = verdict else {
-                    return Some(next + self.lag);
+                    let next = next + self.lag;
+                    if awake < at - SILENT && !(alone && tag.has_cadence()) {
+                        // The antenna itself is silent: a reader that is off takes no tag away.
+                        self.waiting.entry(antenna).or_default().insert(epc);
+                        return None;
+                    }
+                    return Some(next);
                 };
                 tag.go_away();
                 rhythm.homes = rhythm.homes.saturating_sub(1);
@@ -237,6 +249,8 @@ impl Presence {
     }
 }
 
+/// An antenna that has heard nothing for so long tells nothing about its tags.
+const SILENT: TimeDelta = TimeDelta::from_millis(5_000);
 /// How long after its first read a tag's home is decided.
 const FIRST_LOOK: TimeDelta = TimeDelta::from_millis(3_200);
 

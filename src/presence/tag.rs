@@ -234,6 +234,11 @@ impl Tag {
         (enough && loud).then_some((best.antenna, since, best.first))
     }
 
+    /// Whether enough is known of its cadence to miss it by.
+    pub(super) fn has_cadence(&self) -> bool {
+        self.cadence.known >= 3
+    }
+
     /// What a tag's silence up to `now` says, its antenna having heard others up to `awake`: the
     /// verdict that it left (after, before, log odds), and when to ask again.
     pub(super) fn silence(
@@ -242,7 +247,7 @@ impl Tag {
         awake: Timestamp,
         alone: bool,
     ) -> (Option<(Timestamp, Timestamp, f64)>, Timestamp) {
-        if self.cadence.known < 3 {
+        if !self.has_cadence() {
             // Too little is known of its cadence; a long silence decides.
             let over =
                 now - self.last_home > TimeDelta::from_millis(8000) && awake > self.last_home;

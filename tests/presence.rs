@@ -1,0 +1,83 @@
+//! Tags whose antenna falls silent: nothing can be said of them, and nothing is asked.
+
+use std::sync::Arc;
+
+use basketd::basket::event::Body;
+use basketd::engine::{Engine, Input, Output};
+use basketd::gs1::Epc;
+use basketd::observation::{Observation, Sensed, TagRead};
+use basketd::units::{TimeDelta, Timestamp};
+
+const STORE: &str = r#"
+[store]
+id = "nine-tags"
+catalog = "catalog.csv"
+[[zone]]
+id = "door"
+kinds = ["entry", "exit"]
+polygon = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+[[gondola]]
+id = "g1"
+front = [[0.0, 3.0], [2.0, 3.0]]
+[[gondola.shelf]]
+id = "s1"
+facings = []
+[[reader]]
+id = "r1"
+antennas = [{ port = 1, shelf = "s1" }]
+"#;
+
+/// Nine tags, each read so many times, a tenth of a second apart.
+fn read(engine: &mut Engine, times: u32) -> Timestamp {
+    let antenna = *engine.store().readers[0].antennas.values().next().unwrap();
+    let mut at = Timestamp::from_micros(1_700_000_000_000_000);
+    for turn in 0..times * 9 {
+        at += TimeDelta::from_millis(100);
+        let read = TagRead {
+            epc: Epc::new(&[0x30, (turn % 9) as u8, 7, 7]).unwrap(),
+            antenna,
+            rssi_dbm: -50.0,
+            count: 1,
+            phase_deg: None,
+        };
+        let sensed = Sensed::TagRead(read);
+        let captured_at = at;
+        let input = Input::Observation(Observation {
+            captured_at,
+            sensed,
+        });
+        wake(engine, at);
+        engine.handle(at, input);
+    }
+    at
+}
+
+/// Fires what the engine asks for up to an instant; how often it asked.
+fn wake(engine: &mut Engine, until: Timestamp) -> usize {
+    let mut asked = 0;
+    while let Some((due, why)) = engine.poll_timeout().filter(|(due, _)| *due <= until) {
+        engine.handle(due, Input::Timeout(why));
+        asked += 1;
+        assert!(asked < 20_000, "the engine asks without end");
+    }
+    asked
+}
+
+#[test]
+fn a_reader_that_is_off_for_a_year_costs_nothing_and_sells_nothing() {
+    let mut open = |_: &str| Ok("gtin,name,price,weight_g\n".to_owned());
+    let store = basketd::store::file::read("store.toml", STORE, &mut open);
+    let store = Arc::new(store.expect("the store is right").store);
+    for times in [1, 2, 3, 40] {
+        let mut engine = Engine::new(Arc::clone(&store));
+        let last = read(&mut engine, times);
+        let asked = wake(&mut engine, last + TimeDelta::from_secs(365.0 * 86_400.0));
+        assert!(asked < 500, "{times} reads: asked {asked} times");
+        while let Some(output) = engine.poll_output() {
+            let Output::Event(event) = output else {
+                continue;
+            };
+            assert!(!matches!(event.body, Body::Item(_)), "{event:?}");
+        }
+    }
+}

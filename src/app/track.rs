@@ -1,6 +1,6 @@
 //! `basketd track`: boxes of one camera in MOTChallenge text into tracks, in the same format on
 //! standard output. The file is known to its end, so that tracks are linked over gaps, smoothed and
-//! filled in; `--online` gives what was known at each frame.
+//! filled in; `--online` gives what was known at each frame (but for the scale of the scores).
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use crate::units::BBox;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Lines of `frame,id,x,y,width,height,score`, parted by commas or blanks; further columns and
-    /// the id are ignored. Scores beyond 0 to 1 are taken for per cent or for margins.
+    /// the id are ignored. Scores of a file that leaves 0 to 1 are taken for per cent, or ranked.
     detections: PathBuf,
     /// Frames a second; by default 30, less where the file names only every n-th frame.
     #[arg(long)]
@@ -133,19 +133,23 @@ fn parse(text: &[u8]) -> anyhow::Result<BTreeMap<u32, Vec<Seen>>> {
     Ok(frames)
 }
 
-/// Brings all scores to 0 to 1. A file with greater ones gives per cent (none below 0, some above
-/// 20) or the margins of a classifier, which go through the logistic function (Platt 1999).
+/// Brings all scores to 0 to 1. A file with others gives per cent (none below 0, the greatest above
+/// 20) or the margins of a classifier, whose scale nobody knows: a margin becomes the share of the
+/// file's boxes with no greater one.
 fn calibrate(frames: &mut BTreeMap<u32, Vec<Seen>>) {
-    let scores = || frames.values().flatten().map(|b| b.score);
-    let given = || scores().filter(|s| *s != NO_SCORE);
-    let most = given().fold(0.0, f64::max);
-    let least = given().fold(0.0, f64::min);
+    let scores = frames.values().flatten().map(|b| b.score);
+    let mut given: Vec<f64> = scores.filter(|s| *s != NO_SCORE).collect();
+    given.sort_unstable_by(f64::total_cmp);
+    let (least, most) = match (given.first(), given.last()) {
+        (Some(least), Some(most)) => (*least, *most),
+        _ => (0.0, 1.0),
+    };
     let calibrated = |score: f64| match score {
         // MOTChallenge writes -1 where a detector gives no score.
         NO_SCORE => 1.0,
         s if least >= 0.0 && most <= 1.0 => s,
         s if least >= 0.0 && most > 20.0 && most <= 100.0 => s / 100.0,
-        s => 1.0 / (1.0 + libm::exp(-s)),
+        s => given.partition_point(|other| *other <= s) as f64 / given.len() as f64,
     };
     for b in frames.values_mut().flatten() {
         b.score = calibrated(b.score);
@@ -250,8 +254,10 @@ mod tests {
         assert_eq!(scores(&["0.2", "1"]), [0.2, 1.0]);
         assert_eq!(scores(&["-1", "-1"]), [1.0, 1.0]);
         assert_eq!(scores(&["95", "7"]), [0.95, 0.07]);
-        let margins = scores(&["2.3", "-0.4", "0"]);
-        assert!(margins[0] > 0.9 && margins[1] < 0.5 && margins[2] == 0.5);
+        assert_eq!(
+            scores(&["2.3", "-0.4", "0", "-1"]),
+            [1.0, 1.0 / 3.0, 2.0 / 3.0, 1.0]
+        );
     }
 
     #[test]

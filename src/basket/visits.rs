@@ -41,6 +41,8 @@ pub struct Visit {
     left: u32,
     /// People whom the cameras lost inside.
     lost: u32,
+    /// When to look for the one who was admitted and of whom no track began.
+    awaited: Option<Timestamp>,
 }
 
 impl Visit {
@@ -90,6 +92,8 @@ const ADMISSION_GRACE: TimeDelta = TimeDelta::from_millis(6_000);
 const DOOR_SLACK: TimeDelta = TimeDelta::from_millis(2_500);
 /// How near the gate's zone a person is who is just coming in, metres.
 const NEAR_GATE_M: f64 = 1.2;
+/// How long after an admission somebody has been seen to come in.
+const AWAITED: TimeDelta = TimeDelta::from_millis(4_000);
 /// How near the gate's zone a person is who shows a token there, metres.
 const NEAR_READER_M: f64 = 0.6;
 
@@ -282,6 +286,7 @@ impl Visits {
             shown: false,
             left: 0,
             lost: 0,
+            awaited: admission.filter(|_| self.tracked).map(|_| at + AWAITED),
         };
         self.visits.insert(id, visit);
         id
@@ -457,13 +462,75 @@ impl Visits {
         }
     }
 
+    /// Somebody was admitted and nobody seen to come in: whoever turned round on the threshold just
+    /// then was two, one who left and one who came.
+    fn on_awaited(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        id: VisitId,
+        tracking: &Tracking,
+        out: &mut Vec<VisitChange>,
+    ) {
+        let Some(visit) = self.visits.get_mut(&id) else {
+            return;
+        };
+        visit.awaited = None;
+        let Some(gate) = visit.gate.filter(|_| visit.left_at.is_none()) else {
+            return;
+        };
+        if visit.untracked() == 0 {
+            return;
+        }
+        let zone = &store.zones[store.gates[gate.index()].zone.index()].polygon;
+        let entered_at = visit.entered_at;
+        let turned = |track: &TrackId| {
+            let span = (entered_at - AWAITED, at);
+            let turned_at = tracking.turned_at(*track, zone, span)?;
+            let off = (turned_at - entered_at).as_micros().abs();
+            Some((off, *track, turned_at))
+        };
+        let followed = self.by_track.keys();
+        let Some((_, track, turned_at)) = followed.filter_map(turned).min() else {
+            return;
+        };
+        let Some(other) = self.of_track(track).filter(|other| *other != id) else {
+            return;
+        };
+        if self.visits.get(&other).is_none_or(|v| v.tracks.len() != 1) {
+            return;
+        }
+        self.unbind(other, &[track]);
+        if let Some(left) = self.visits.get_mut(&other) {
+            left.left += 1;
+            left.left_at = Some(turned_at);
+            left.exit_gate = Some(gate);
+            out.push(VisitChange::Left(other));
+        }
+        self.bind(id, track, out);
+    }
+
     /// When to call [`Visits::on_timeout`] next.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.unadmitted.iter().map(|u| u.decide_at).min()
+        let unadmitted = self.unadmitted.iter().map(|u| u.decide_at);
+        unadmitted
+            .chain(self.visits.values().filter_map(|v| v.awaited))
+            .min()
     }
 
     /// People whom no gate has admitted for long are visits without a token.
-    pub fn on_timeout(&mut self, store: &Store, at: Timestamp, out: &mut Vec<VisitChange>) {
+    pub fn on_timeout(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        tracking: &Tracking,
+        out: &mut Vec<VisitChange>,
+    ) {
+        let awaited = |v: &&Visit| v.awaited.is_some_and(|due| due <= at);
+        let awaited: Vec<VisitId> = self.visits.values().filter(awaited).map(|v| v.id).collect();
+        for id in awaited {
+            self.on_awaited(store, at, id, tracking, out);
+        }
         let (due, later) = self.unadmitted.iter().partition(|u| u.decide_at <= at);
         self.unadmitted = later;
         let due: Vec<Unadmitted> = due;

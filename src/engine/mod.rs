@@ -337,10 +337,12 @@ impl Engine {
     fn on_basket_timeout(&mut self, at: Timestamp) {
         let store = Arc::clone(&self.store);
         let mut changes = Vec::new();
-        self.state
-            .baskets
+        let State {
+            baskets, tracking, ..
+        } = &mut self.state;
+        baskets
             .visits
-            .on_timeout(&store, at, &mut changes);
+            .on_timeout(&store, at, tracking, &mut changes);
         self.on_visits(at, &changes);
         self.close_due(at);
         for visit in self.state.baskets.expired(at) {

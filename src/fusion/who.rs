@@ -48,7 +48,8 @@ impl Carriers {
     }
 
     pub fn bind(&mut self, visit: VisitId, track: TrackId) {
-        for carrier in self.by_visit.values_mut() {
+        // Whoever has left keeps his past.
+        for carrier in self.by_visit.values_mut().filter(|c| c.left_at.is_none()) {
             carrier.tracks.remove(&track);
         }
         if let Some(carrier) = self.by_visit.get_mut(&visit) {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{CameraIx, TrackId, ZoneIx};
 use crate::observation::{Class, Detections};
 use crate::store::{Store, View};
-use crate::units::{Point, TimeDelta, Timestamp};
+use crate::units::{Point, Polygon, TimeDelta, Timestamp};
 
 use self::bias::Biases;
 use self::encounter::Encounter;
@@ -106,6 +106,10 @@ const TOGETHER_M: f64 = 1.2;
 const PROOF_FRAMES: u32 = 12;
 /// Two who parted are exchanged where this much, as a log, speaks for it.
 const SWAP_LOG: f64 = 0.5;
+/// Who is this near the edge of the floor stands at its threshold, metres.
+const THRESHOLD_M: f64 = 0.45;
+/// Who walks up to a threshold and back has come from this much further inside, metres.
+const TURN_M: f64 = 0.6;
 /// A detection weaker than this starts nobody.
 const STRONG: f64 = 0.5;
 const WEAK: f64 = 0.2;
@@ -460,6 +464,30 @@ impl Tracking {
             .get(&track)
             .or_else(|| self.ended.get(&track))?
             .fix_at(at)
+    }
+
+    /// When a person was at the threshold of a zone, if within a span he walked up to it and back:
+    /// one who goes out just as another comes in leaves such a track.
+    pub fn turned_at(
+        &self,
+        track: TrackId,
+        zone: &Polygon,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Option<Timestamp> {
+        let person = self.people.get(&track)?;
+        let depth = |f: &Fix| self.floor.depth(f.position);
+        let fixes = || person.fixes(from, to);
+        let outmost = fixes()
+            .filter(|f| zone.distance(f.position) < THRESHOLD_M)
+            .min_by(|a, b| depth(a).total_cmp(&depth(b)))?;
+        let deepest = |side: &dyn Fn(&Fix) -> bool| {
+            let depths = fixes().filter(|f| side(f)).map(depth);
+            depths.fold(0.0, f64::max) - depth(outmost)
+        };
+        let before = deepest(&|f| f.at < outmost.at);
+        let after = deepest(&|f| f.at > outmost.at);
+        let turned = depth(outmost) < THRESHOLD_M && before > TURN_M && after > TURN_M;
+        turned.then_some(outmost.at)
     }
 
     /// All tracks with a fix within the last two minutes and not merged away, in order of id.

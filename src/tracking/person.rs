@@ -469,6 +469,13 @@ impl Person {
             .map(|f| f.at)
     }
 
+    /// Where he was within a span, in order.
+    pub(super) fn fixes(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Fix> {
+        self.fixes
+            .iter()
+            .filter(move |f| f.at >= from && f.at <= to)
+    }
+
     pub(super) fn fix_at(&self, at: Timestamp) -> Option<Fix> {
         let after = self.fixes.partition_point(|f| f.at <= at);
         let before = self.fixes.get(after.checked_sub(1)?)?;

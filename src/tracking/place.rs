@@ -150,7 +150,7 @@ impl Floor {
     }
 
     /// How far inside the hull a point lies, metres.
-    fn depth(&self, p: Point) -> f64 {
+    pub(super) fn depth(&self, p: Point) -> f64 {
         if !self.hull.contains(p) {
             return 0.0;
         }

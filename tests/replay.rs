@@ -405,3 +405,49 @@ fn large_recordings_are_torn_at_every_megabyte() {
         );
     }
 }
+
+#[test]
+fn a_frozen_engine_of_another_store_or_a_damaged_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let frozen = folder.path().join("frozen");
+    let at = |path: &Path| path.to_str().unwrap().to_owned();
+    events(
+        &root().join(KIOSK),
+        &root().join(KIOSK_STORE),
+        &["--freeze", &at(&frozen)],
+    );
+    let thaw = |store: &str, file: &Path| {
+        let done = basketd(&["replay", KIOSK, "--store", store, "--thaw", &at(file)]);
+        let text = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(1), "{text}");
+        text
+    };
+    let other = thaw("config/shop/store.toml", &frozen);
+    assert!(
+        other.contains("frozen in a store of other sensors"),
+        "{other}"
+    );
+    let bytes = std::fs::read(&frozen).unwrap();
+    for place in [30, bytes.len() / 2, bytes.len() - 1] {
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 4;
+        let file = folder.path().join("damaged");
+        std::fs::write(&file, damaged).unwrap();
+        let text = thaw(KIOSK_STORE, &file);
+        assert!(text.contains("the snapshot is damaged"), "{text}");
+    }
+}
+
+#[test]
+fn outputs_never_overwrite_what_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("day.mcap");
+    std::fs::copy(root().join(KIOSK), &copy).unwrap();
+    let copy = copy.to_str().unwrap();
+    let done = basketd(&["replay", copy, "--store", KIOSK_STORE, "--events", copy]);
+    assert_eq!(done.status.code(), Some(1));
+    assert_eq!(
+        std::fs::read(copy).unwrap(),
+        std::fs::read(root().join(KIOSK)).unwrap()
+    );
+}

@@ -224,9 +224,11 @@ fn score(truth: &[Truth], receipts: &[Receipt]) -> Score {
             waits.push(receipt.closed_at.secs_since(t.left_at));
         }
     }
+    let mut settled_unexpected = 0;
     for (r, receipt) in receipts.iter().enumerate() {
         if !paired.contains(&Some(r)) {
             s.unexpected += 1;
+            settled_unexpected += u32::from(receipt.settled);
             s.settled_wrong += u32::from(receipt.settled && !receipt.items.is_empty());
             s.count(&none, &receipt.items, &mut missing, &mut wrong);
         }
@@ -235,7 +237,7 @@ fn score(truth: &[Truth], receipts: &[Receipt]) -> Score {
         .iter()
         .map(|(gtin, n): (&Gtin, &u32)| *n.min(missing.get(gtin).unwrap_or(&0)));
     s.cross_charged = crossed.sum();
-    s.finish(waits);
+    s.finish(waits, settled_unexpected);
     s
 }
 
@@ -260,7 +262,7 @@ impl Score {
         }
     }
 
-    fn finish(&mut self, mut waits: Vec<f64>) {
+    fn finish(&mut self, mut waits: Vec<f64>, settled_unexpected: u32) {
         let share = |part: u32, whole: u32| {
             (whole > 0).then(|| round_to(f64::from(part) / f64::from(whole), 4))
         };
@@ -269,7 +271,7 @@ impl Score {
         self.f1 = share(2 * self.right, self.charged + self.items);
         self.exact_share = share(self.exact, self.visits);
         self.settled_share = share(self.settled, self.visits);
-        self.settled_wrong_share = share(self.settled_wrong, self.settled);
+        self.settled_wrong_share = share(self.settled_wrong, self.settled + settled_unexpected);
         self.cross_charged_share = share(self.cross_charged, self.items);
         self.close_median_s = median(&mut waits).map(|s| round_to(s, 3));
         let p95 = (waits.len() * 95).div_ceil(100).saturating_sub(1);

@@ -28,7 +28,7 @@ struct Day {
     /// The same seed gives the same bytes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = parse_visits)]
     visits: usize,
     #[arg(long, value_enum, default_value = "all")]
     sensors: Sensors,
@@ -43,9 +43,22 @@ struct Day {
     /// cameras.
     #[arg(long)]
     store: Option<PathBuf>,
+    /// Writes over files that are in the folder already.
+    #[arg(long)]
+    force: bool,
     /// People inside, on average.
-    #[arg(long, default_value_t = 2.5)]
+    #[arg(long, default_value_t = 2.5, value_parser = parse_crowd)]
     crowd: f64,
+}
+
+fn parse_visits(text: &str) -> Result<usize, String> {
+    let visits = text.parse().ok().filter(|n| (1..=100_000).contains(n));
+    visits.ok_or_else(|| "a number of visits is 1 to 100000".to_owned())
+}
+
+fn parse_crowd(text: &str) -> Result<f64, String> {
+    let crowd = text.parse().ok().filter(|n| (0.1..=30.0).contains(n));
+    crowd.ok_or_else(|| "a crowd is 0.1 to 30 people".to_owned())
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -72,14 +85,14 @@ enum Shop {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let What::Day(day) = &args.what;
-    ensure!(
-        (1..=100_000).contains(&day.visits),
-        "--visits must be 1 to 100000"
-    );
-    ensure!(
-        (0.1..=30.0).contains(&day.crowd),
-        "--crowd must be 0.1 to 30"
-    );
+    for file in ["store.toml", "catalog.csv", "recording.mcap", "truth.jsonl"] {
+        let path = day.out.join(file);
+        ensure!(
+            day.force || !path.exists(),
+            "{} exists already; give another folder, or --force to write over it",
+            path.display()
+        );
+    }
     let name = day.out.display();
     std::fs::create_dir_all(&day.out).with_context(|| format!("failed to make {name}"))?;
     let given = match &day.store {

@@ -75,6 +75,7 @@ fn default_workers() -> usize {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    refuse_overwriting(args)?;
     let loaded = super::load::load(&args.store)?;
     let store = Arc::new(loaded.store);
     let watch = Stopwatch::start();
@@ -114,6 +115,31 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         super::print_err(&text);
     } else {
         super::print(&text);
+    }
+    Ok(())
+}
+
+/// No output may be one of the inputs, nor two outputs one file.
+fn refuse_overwriting(args: &Args) -> anyhow::Result<()> {
+    let same = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let inputs = args
+        .recordings
+        .iter()
+        .chain([&args.store])
+        .chain(&args.thaw);
+    let mut taken: Vec<PathBuf> = inputs.map(|path| same(path)).collect();
+    let outputs = [&args.events, &args.tracks, &args.findings, &args.freeze];
+    for path in outputs.into_iter().flatten() {
+        let device = path == Path::new("-") || path.starts_with("/dev");
+        if device {
+            continue;
+        }
+        anyhow::ensure!(
+            !taken.contains(&same(path)),
+            "{}: would be written over what is read, or written twice; give another name",
+            path.display()
+        );
+        taken.push(same(path));
     }
     Ok(())
 }

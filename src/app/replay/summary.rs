@@ -1,7 +1,7 @@
 //! What a replay prints when it is done: the recording, what was lost of it, the receipts, and
 //! how fast it went.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::basket::event::{BasketAdjusted, BasketClosed, Body, Event, Receipt};
@@ -26,6 +26,7 @@ pub(super) struct Summary {
     losses: BTreeMap<String, u64>,
     events: u64,
     baskets: BTreeMap<VisitId, BasketClosed>,
+    opened: BTreeSet<VisitId>,
     inference: Option<Timings>,
 }
 
@@ -73,6 +74,9 @@ impl Summary {
     pub(super) fn on_event(&mut self, event: &Event) {
         self.events += 1;
         match &event.body {
+            Body::VisitOpened(opened) => {
+                self.opened.insert(opened.visit);
+            }
             Body::BasketClosed(closed) => {
                 self.baskets.insert(closed.visit, closed.clone());
             }
@@ -130,6 +134,15 @@ impl Summary {
             self.events,
             self.baskets.len()
         )?;
+        let open = self.opened.iter().filter(|v| !self.baskets.contains_key(v));
+        let open: Vec<String> = open.map(ToString::to_string).collect();
+        if !open.is_empty() {
+            let (n, shown) = (open.len(), open[..open.len().min(LOSSES_SHOWN)].join(" "));
+            writeln!(
+                out,
+                "open       {n} visits have no receipt (staff get none): {shown}"
+            )?;
+        }
         if let Some(timings) = &self.inference {
             writeln!(out, "inference  {timings}")?;
         }

@@ -10,9 +10,9 @@
 //!   sensor: scales, readers, floor and shelf cameras, gates ─► tape ─► recording.mcap
 //! ```
 //!
-//! Numbers with their sources stand in [`effects`] (sensors by noise level), `people::plan`
+//! Numbers with their sources stand in `effects` (sensors by noise level), `people::plan`
 //! (habits), and at the head of each sensor's file. One seed gives the same bytes on every
-//! machine: chance comes from [`random`], elementary functions from `libm`, time from a counter.
+//! machine: chance comes from `random`, elementary functions from `libm`, time from a counter.
 
 mod effects;
 mod people;

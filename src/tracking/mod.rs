@@ -417,7 +417,7 @@ impl Tracking {
         let mut over = Vec::new();
         for (id, person) in people {
             let unseen = at.secs_since(person.last_seen());
-            if let Some((left_at, zone)) = floor.left(person, unseen) {
+            if let Some((left_at, zone)) = floor.left(person, unseen, at) {
                 over.push((
                     *id,
                     TrackEvent::Left {

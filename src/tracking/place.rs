@@ -29,6 +29,8 @@ struct Door {
 
 /// How long after a door has closed somebody who came through it may first be seen.
 const DOOR_SLACK: TimeDelta = TimeDelta::from_millis(2_500);
+/// Who is not seen at an exit for so long has gone whatever its door says, seconds.
+const GONE_S: f64 = 6.0;
 /// How far outside of the hull a person in the store may seem to be, metres.
 const MARGIN_M: f64 = 0.25;
 /// How near a door's zone counts as in it, metres.
@@ -115,9 +117,21 @@ impl Floor {
         self.hull.contains(position) && !self.exits.iter().any(|(_, p)| p.contains(position))
     }
 
-    /// When and through which zone a person went out, if he did; `unseen` seconds ago he was
-    /// last seen.
-    pub(super) fn left(&self, person: &Person, unseen: f64) -> Option<(Timestamp, ZoneIx)> {
+    /// Whether somebody can have gone out through a zone by now: its door, if it tells at all, is
+    /// open or was just now.
+    fn can_leave(&self, zone: ZoneIx, at: Timestamp) -> bool {
+        let just = |d: &Door| d.open || at - d.last < DOOR_SLACK;
+        self.doors.get(&zone).is_none_or(just)
+    }
+
+    /// When and through which zone a person went out by `at`, if he did; `unseen` seconds ago he
+    /// was last seen. A door's word can be lost: who is not seen for long has gone.
+    pub(super) fn left(
+        &self,
+        person: &Person,
+        unseen: f64,
+        at: Timestamp,
+    ) -> Option<(Timestamp, ZoneIx)> {
         if !person.been_inside {
             return None;
         }
@@ -138,7 +152,7 @@ impl Floor {
             || (unseen > 0.6 && outside > 0.0 && distance < 0.5)
             || (unseen > 1.0 && distance < 0.05)
             || (unseen > 1.5 && distance.min(soon) < 0.5);
-        if !gone {
+        if !gone || (unseen < GONE_S && !self.can_leave(zone, at)) {
             return None;
         }
         if let Some(at) = person.since(|p| self.hull.distance(p) > 0.0) {

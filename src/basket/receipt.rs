@@ -11,7 +11,7 @@ use crate::units::TimeDelta;
 /// wrong is below that of a person's look.
 pub(super) fn compose(
     store: &Store,
-    _visit: &Visit,
+    visit: &Visit,
     holdings: &Holdings,
     price: &dyn Fn(Gtin) -> u64,
 ) -> Receipt {
@@ -30,13 +30,17 @@ pub(super) fn compose(
     let lines: Vec<Line> = holdings.lines.iter().map(line).collect();
     let worth = |l: &Line| l.unit_price.saturating_mul(u64::from(l.quantity));
     let total = lines.iter().map(worth).fold(0, u64::saturating_add);
-    let review = (1.0 - holdings.confidence) * t.wrong_receipt_cost > t.review_cost;
+    let confidence = holdings.confidence * (1.0 - visit.doubt);
+    let review = (1.0 - confidence) * t.wrong_receipt_cost > t.review_cost;
     let mut reasons = Vec::new();
     if review {
         let doubtful = lines.iter().filter(|l| l.confidence < 0.95);
         reasons.extend(doubtful.map(|l| format!("quantity-in-doubt {}", l.gtin)));
         let missing = holdings.missing.iter().filter(|(_, p)| *p > 0.05);
         reasons.extend(missing.map(|(gtin, _)| format!("possibly-missing {gtin}")));
+        if visit.doubt > 0.05 {
+            reasons.push("shopper-in-doubt".to_owned());
+        }
         if reasons.is_empty() {
             reasons.push("basket-in-doubt".to_owned());
         }

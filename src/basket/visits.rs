@@ -41,6 +41,8 @@ pub struct Visit {
     left: u32,
     /// People whom the cameras lost inside.
     lost: u32,
+    /// Probability that its people were taken for others.
+    pub doubt: f64,
     /// When to look for the one who was admitted and of whom no track began.
     awaited: Option<Timestamp>,
 }
@@ -286,6 +288,7 @@ impl Visits {
             shown: false,
             left: 0,
             lost: 0,
+            doubt: 0.0,
             awaited: admission.filter(|_| self.tracked).map(|_| at + AWAITED),
         };
         self.visits.insert(id, visit);
@@ -322,6 +325,7 @@ impl Visits {
             } => {
                 self.on_track_left(store, track, left_at, zone, out);
             }
+            TrackEvent::Doubted { track, mistaken } => self.on_doubted(track, mistaken),
             TrackEvent::Lost { track, .. } => self.on_lost(track),
             TrackEvent::Merged { track, into, .. } => self.on_merged(track, into, out),
         }
@@ -423,6 +427,13 @@ impl Visits {
         if visit.tracks.is_empty() && visit.left_at.is_none() {
             visit.left_at = Some(left_at);
             out.push(VisitChange::Left(id));
+        }
+    }
+
+    fn on_doubted(&mut self, track: TrackId, mistaken: f64) {
+        let visit = self.of_track(track).and_then(|id| self.visits.get_mut(&id));
+        if let Some(visit) = visit {
+            visit.doubt += (1.0 - visit.doubt) * mistaken;
         }
     }
 

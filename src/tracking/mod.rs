@@ -50,6 +50,12 @@ pub enum TrackEvent {
         at: Timestamp,
         position: Point,
     },
+    /// The person was so near another that the two may have been taken for each other.
+    Doubted {
+        track: TrackId,
+        /// Probability that they were.
+        mistaken: f64,
+    },
     /// `track` turned out to be the same person as the older `into`, which goes on.
     Merged {
         track: TrackId,
@@ -173,7 +179,7 @@ impl Tracking {
             sight.correct(&self.biases[seen.camera.index()]);
         }
         self.update(seen.camera, captured_at, &sights);
-        self.part(seen.camera, captured_at);
+        self.part(seen.camera, captured_at, out);
         self.confirm(captured_at, out);
         self.merge(captured_at, out);
         self.end(captured_at, out);
@@ -222,7 +228,7 @@ impl Tracking {
     }
 
     /// Follows who is near whom, and gives people who part the walks that are theirs.
-    fn part(&mut self, camera: CameraIx, at: Timestamp) {
+    fn part(&mut self, camera: CameraIx, at: Timestamp, out: &mut Vec<TrackEvent>) {
         let fresh = TimeDelta::from_millis(700);
         let seen = self
             .people
@@ -244,9 +250,11 @@ impl Tracking {
                 met.see(camera, at, pa, pb);
                 if distance > encounter::PARTED_M && met.is_over(at) {
                     let since = met.since();
-                    let swapped = met.swapped_log(at, pa, pb) > SWAP_LOG;
+                    let log = met.swapped_log(at, pa, pb);
                     self.encounters.remove(&(*a, *b));
-                    if swapped {
+                    let mistaken = 1.0 / (1.0 + libm::exp((log - SWAP_LOG).abs()));
+                    out.extend([*a, *b].map(|track| TrackEvent::Doubted { track, mistaken }));
+                    if log > SWAP_LOG {
                         self.swap(*a, *b, since);
                     }
                 }

@@ -5,6 +5,7 @@
 //! messages are not in order: it is sorted in memory, up to [`SORTED_MAX`] bytes.
 
 mod facts;
+pub mod journal;
 mod records;
 pub mod writer;
 

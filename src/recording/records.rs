@@ -20,6 +20,24 @@ pub(super) fn records(
     notices: &mut Notices,
     each: &mut dyn FnMut(Record<'_>),
 ) -> Result<(), RecordingError> {
+    records_while(path, notices, &mut |record| {
+        each(record);
+        true
+    })
+}
+
+/// The same until `each` has had enough and says `false`; the rest of a chunk is given still.
+pub(super) fn records_while(
+    path: &Path,
+    notices: &mut Notices,
+    each: &mut dyn FnMut(Record<'_>) -> bool,
+) -> Result<(), RecordingError> {
+    let enough = std::cell::Cell::new(false);
+    let each = &mut |record: Record<'_>| {
+        if !each(record) {
+            enough.set(true);
+        }
+    };
     let shown = path.display().to_string();
     let io = |error| RecordingError::Io {
         path: shown.clone(),
@@ -37,6 +55,9 @@ pub(super) fn records(
     let mut offset = MAGIC;
     let mut ended = false;
     let damage = loop {
+        if enough.get() {
+            return Ok(());
+        }
         match reader.next_event() {
             None => break None,
             Some(Ok(LinearReadEvent::ReadRequest(wanted))) => {

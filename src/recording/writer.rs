@@ -5,20 +5,25 @@ use std::io::{Seek, Write};
 
 use mcap::records::MessageHeader;
 use mcap::write::{Metadata, WriteOptions};
-use mcap::{McapResult, Writer};
+use mcap::{Attachment, McapResult, Writer};
 
 /// A recording being written. Nothing is whole before [`RecordingWriter::finish`], but what was
 /// flushed survives a cut.
 pub struct RecordingWriter<W: Write + Seek> {
     writer: Writer<W>,
-    channels: BTreeMap<String, u16>,
+    /// By topic, schema and encoding.
+    channels: BTreeMap<[String; 3], u16>,
     sequence: u32,
 }
 
 impl<W: Write + Seek> RecordingWriter<W> {
     /// `metadata` becomes the record `basketd`: `version`, `store`, `journal`, ….
     pub fn new(out: W, metadata: &BTreeMap<String, String>) -> McapResult<Self> {
-        let options = WriteOptions::new().profile("basketd").library("basketd");
+        let options = WriteOptions::new()
+            .profile("basketd")
+            .library("basketd")
+            // A chunk goes out in one piece when it is whole: nothing before it is touched again.
+            .disable_seeking(true);
         let mut writer = options.create(out)?;
         writer.write_metadata(&Metadata {
             name: "basketd".into(),
@@ -55,7 +60,19 @@ impl<W: Write + Seek> RecordingWriter<W> {
         times: (u64, u64),
         payload: &[u8],
     ) -> McapResult<()> {
-        let channel = self.channel(topic, schema.0, schema.1, encoding, b"")?;
+        self.message(topic, (schema.0, schema.1, ""), encoding, times, payload)
+    }
+
+    /// The same with the schema's text: name, encoding, text.
+    pub fn message(
+        &mut self,
+        topic: &str,
+        schema: (&str, &str, &str),
+        encoding: &str,
+        times: (u64, u64),
+        payload: &[u8],
+    ) -> McapResult<()> {
+        let channel = self.channel(topic, schema.0, schema.1, encoding, schema.2.as_bytes())?;
         self.write(channel, times.0, times.1, payload)
     }
 
@@ -67,14 +84,15 @@ impl<W: Write + Seek> RecordingWriter<W> {
         encoding: &str,
         text: &[u8],
     ) -> McapResult<u16> {
-        if let Some(channel) = self.channels.get(topic) {
+        let key = [topic, schema, encoding].map(str::to_owned);
+        if let Some(channel) = self.channels.get(&key) {
             return Ok(*channel);
         }
         let schema = self.writer.add_schema(schema, schema_encoding, text)?;
         let channel = self
             .writer
             .add_channel(schema, topic, encoding, &BTreeMap::new())?;
-        self.channels.insert(topic.to_owned(), channel);
+        self.channels.insert(key, channel);
         Ok(channel)
     }
 
@@ -93,6 +111,17 @@ impl<W: Write + Seek> RecordingWriter<W> {
             publish_time,
         };
         self.writer.write_to_known_channel(&header, payload)
+    }
+
+    /// Puts bytes of any kind into the file, outside its chunks.
+    pub fn attach(&mut self, name: &str, log_time: u64, data: &[u8]) -> McapResult<()> {
+        self.writer.attach(&Attachment {
+            log_time,
+            create_time: log_time,
+            name: name.to_owned(),
+            media_type: "application/octet-stream".to_owned(),
+            data: data.into(),
+        })
     }
 
     /// Ends the chunk: what stands before is whole for whoever reads the file after a cut.

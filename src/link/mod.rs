@@ -1,0 +1,5 @@
+//! The ways in and out that several edges share. Each speaks one protocol and knows nothing of
+//! what it carries.
+
+pub mod mqtt;
+pub mod secret;

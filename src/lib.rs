@@ -66,6 +66,7 @@
 pub mod app;
 pub mod basket;
 pub mod clock;
+pub mod console;
 pub mod engine;
 pub mod fusion;
 pub mod gs1;

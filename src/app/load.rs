@@ -1,9 +1,11 @@
 //! Reads a store file with all that it names from disk.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::store::{Link, Problem, Settings, Store, StoreFile, file};
@@ -19,6 +21,44 @@ pub struct Loaded {
     pub models: PathBuf,
     /// Of the store file, hexadecimal.
     pub sha256: String,
+    /// Of the store file with its catalogue and tag list, hexadecimal.
+    pub inputs_sha256: String,
+    /// The texts themselves.
+    pub inputs: Inputs,
+}
+
+/// The texts that a store is read from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// The store file's.
+    pub text: String,
+    /// Of the files that it names, by the name it gives them.
+    pub files: BTreeMap<String, String>,
+}
+
+impl Inputs {
+    /// Over all texts with their names, hexadecimal.
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(&self.text);
+        for (name, text) in &self.files {
+            for part in [name, text] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
+        hex(&hash.finalize())
+    }
+
+    /// The store as these texts have it; `None` where they are not right.
+    pub fn store(&self) -> Option<Store> {
+        let mut open = |name: &str| {
+            let text = self.files.get(name).cloned();
+            text.ok_or_else(|| "not kept".to_owned())
+        };
+        let read = file::read("store.toml", &self.text, &mut open);
+        read.ok().map(|file| file.store)
+    }
 }
 
 /// Everything that is wrong with a store file, a line each.
@@ -51,6 +91,7 @@ pub struct Survey {
     pub models: PathBuf,
     /// Of the store file, hexadecimal.
     pub sha256: String,
+    pub inputs: Inputs,
 }
 
 /// Reads and validates a store file, its catalogue and its tag list.
@@ -65,6 +106,8 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
         folder: survey.folder,
         models: survey.models,
         sha256: survey.sha256,
+        inputs_sha256: survey.inputs.sha256(),
+        inputs: survey.inputs,
     })
 }
 
@@ -73,7 +116,12 @@ pub fn survey(path: &Path) -> Result<Survey, Problems> {
     let name = path.display().to_string();
     let text = read(path).map_err(|why| Problems(vec![Problem::unread(&name, why)]))?;
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let mut open = |file: &str| read(&folder.join(file));
+    let mut files = BTreeMap::new();
+    let mut open = |file: &str| {
+        let text = read(&folder.join(file))?;
+        files.insert(file.to_owned(), text.clone());
+        Ok(text)
+    };
     let survey = file::survey(&name, &text, &mut open);
     let models = match &survey.models {
         Some(models) => folder.join(models),
@@ -86,8 +134,13 @@ pub fn survey(path: &Path) -> Result<Survey, Problems> {
         problems: survey.problems,
         folder,
         models,
-        sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: hex(&hash),
+        inputs: Inputs { text, files },
     })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -1,10 +1,13 @@
 //! The program: the command line and one file for each subcommand.
 
+mod broker;
 pub mod check;
+mod checkout;
 mod inspect;
 mod inspect_model;
 pub mod load;
 mod replay;
+mod run;
 mod score;
 mod simulate;
 mod track;
@@ -37,6 +40,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Runs the daemon: sensors in, events out.
+    Run(run::Args),
+    /// A reference backend: stores receipts, and confirms events to the boxes.
+    Checkout(checkout::Args),
     /// Runs the engine over a recording.
     Replay(replay::Args),
     /// Tracks boxes of one camera in MOTChallenge text.
@@ -66,6 +73,8 @@ fn run(cli: Cli) -> ExitCode {
     let done = match cli.command {
         Command::Check { store } => check::run(&store).map_err(anyhow::Error::from),
         Command::Inspect { file, json } => inspect::run(&file, json),
+        Command::Run(args) => run::run(&args),
+        Command::Checkout(args) => checkout::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Simulate(args) => simulate::run(&args),

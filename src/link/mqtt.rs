@@ -302,6 +302,11 @@ impl Connection {
         })
     }
 
+    /// What has come already.
+    pub fn try_recv(&mut self) -> Option<Incoming> {
+        self.arrived.try_recv().ok()
+    }
+
     /// Takes leave, so that the broker does not publish the will.
     pub async fn close(mut self) {
         if self.client.try_disconnect().is_err() {

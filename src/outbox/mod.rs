@@ -13,22 +13,24 @@
 //! schema's version. A newer version is refused; a damaged file is told as such, and its owner
 //! sets it aside and makes the events anew from the journal.
 
+use serde::{Deserialize, Serialize};
+
 mod reader;
 mod schema;
 mod writer;
 
 pub use reader::{OpenVisit, Queued, Reader};
 pub use schema::{OpenError, SCHEMA_VERSION};
-pub use writer::{Batch, Limits, Outbox, Then};
+pub use writer::{Batch, Limits, Outbox, Then, Trouble};
 
 /// An event's row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     pub n: u64,
     /// Microseconds since 1970, by the engine's time.
     pub at_us: i64,
     /// The event's type, such as `basketd.item.taken`.
-    pub kind: &'static str,
+    pub kind: String,
     pub visit: Option<String>,
     pub topic: String,
     pub retained: bool,
@@ -39,7 +41,7 @@ pub struct Row {
 }
 
 /// What the history keeps of a visit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     Opened {
         token: Option<String>,

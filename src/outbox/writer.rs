@@ -26,6 +26,15 @@ const WATERMARK: Duration = Duration::from_secs(1);
 /// Rows removed in one transaction.
 const TEND_ROWS: i64 = 2000;
 
+/// Why nothing can be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Trouble {
+    /// What was written to the journal's file may be lost: only a new file helps.
+    pub journal: bool,
+    pub why: String,
+}
+
 /// Called once what it waits for is on disk.
 pub type Then = Box<dyn FnOnce() + Send>;
 
@@ -45,8 +54,6 @@ pub struct Batch {
 pub struct Limits {
     /// Confirmed events are the history: they are removed after so many days.
     pub event_days: u64,
-    /// Events that wait for the backend, bytes: the hard limit of the outbox.
-    pub event_bytes: u64,
     /// Traffic and interest that could not be sent are dropped after so many days or bytes.
     pub traffic_days: u64,
     pub traffic_bytes: u64,
@@ -76,7 +83,7 @@ struct Shared {
     traffic_dropped: AtomicU64,
     commits: AtomicU64,
     /// Why nothing can be written at present.
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<Option<Trouble>>,
 }
 
 /// The outbox, open for writing.
@@ -171,7 +178,7 @@ impl Outbox {
 
     /// Whether a batch can be handed over without waiting is not known; this tells whether the
     /// writer has stopped for want of space or a broken disk.
-    pub fn trouble(&self) -> Option<String> {
+    pub fn trouble(&self) -> Option<Trouble> {
         self.lock_trouble().clone()
     }
 
@@ -236,7 +243,7 @@ impl Outbox {
         drop(self.jobs.send(job));
     }
 
-    fn lock_trouble(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+    fn lock_trouble(&self) -> std::sync::MutexGuard<'_, Option<Trouble>> {
         let trouble = self.shared.trouble.lock();
         trouble.unwrap_or_else(PoisonError::into_inner)
     }
@@ -381,11 +388,17 @@ impl Writer {
             match failed {
                 Some(Failed::Journal(error)) => {
                     needs_new_journal = true;
-                    self.set_trouble(Some(format!("the journal cannot be synced: {error}")));
+                    self.set_trouble(Some(Trouble {
+                        journal: true,
+                        why: format!("the journal cannot be synced: {error}"),
+                    }));
                 }
                 Some(Failed::Database(error)) => {
                     let path = self.path.display();
-                    self.set_trouble(Some(format!("{path} cannot be written: {error}")));
+                    self.set_trouble(Some(Trouble {
+                        journal: false,
+                        why: format!("{path} cannot be written: {error}"),
+                    }));
                     self.reopen();
                 }
                 None => {}
@@ -537,7 +550,7 @@ impl Writer {
         (self.changed)();
     }
 
-    fn set_trouble(&self, trouble: Option<String>) {
+    fn set_trouble(&self, trouble: Option<Trouble>) {
         let mut known = self
             .shared
             .trouble

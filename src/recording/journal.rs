@@ -29,7 +29,10 @@ pub const PENDING: &str = "basketd.pending";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     pub store: String,
+    /// Of the store file.
     pub store_sha256: String,
+    /// Of the store file with its catalogue and tag list.
+    pub inputs_sha256: String,
     /// The journal's id.
     pub journal: String,
     /// Whether the file before may lack what the engine was given.
@@ -103,6 +106,7 @@ impl Journal {
             ("version", "1".to_owned()),
             ("store", head.store.clone()),
             ("store_sha256", head.store_sha256.clone()),
+            ("inputs_sha256", head.inputs_sha256.clone()),
             ("journal", head.journal.clone()),
             ("timers", "journaled".to_owned()),
             ("file", number.to_string()),

@@ -80,6 +80,17 @@ pub fn read(
     Ok(notices)
 }
 
+/// Gives all messages of one file in the file's own order, which in a journal is that of time.
+pub fn stream(
+    path: &Path,
+    each: &mut dyn FnMut(&Message<'_>),
+) -> Result<Notices, RecordingError> {
+    let mut notices = Notices::new();
+    let mut channels = Channels::default();
+    read_file(path, &mut channels, &mut notices, &mut |m| each(m))?;
+    Ok(notices)
+}
+
 fn read_sorted(
     path: &Path,
     bytes: u64,

@@ -29,6 +29,13 @@ pub struct State {
     pub journal_bytes: u64,
     /// Whether the journal keeps camera frames, and not their detections alone.
     pub keep_frames: bool,
+    /// Events that the backend has confirmed are kept as history for so many days.
+    pub outbox_days: u64,
+    /// Events that wait for the backend, bytes: with more, no new visit is admitted.
+    pub outbox_bytes: u64,
+    /// Traffic and interest that could not be sent are dropped after so many days or bytes.
+    pub traffic_days: u64,
+    pub traffic_bytes: u64,
 }
 
 impl Default for State {
@@ -40,6 +47,11 @@ impl Default for State {
             // A quarter of the smallest disk that boxes are sold with, 128 GB.
             journal_bytes: 32_000_000_000,
             keep_frames: false,
+            outbox_days: 90,
+            // A busy shop makes some 100 MB a day: ten days without a backend.
+            outbox_bytes: 1_000_000_000,
+            traffic_days: 7,
+            traffic_bytes: 100_000_000,
         }
     }
 }

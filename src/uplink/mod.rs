@@ -46,7 +46,6 @@ pub struct Topics {
     pub ack: Option<String>,
     /// What commands come by, as a filter; `None` where none are taken.
     pub commands: Option<String>,
-    pub status: String,
 }
 
 /// A command as it came.

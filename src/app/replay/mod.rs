@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+pub(super) use self::player::pool;
 use self::player::{Player, Sinks};
 use self::summary::Summary;
 use crate::clock::Stopwatch;
@@ -55,12 +56,12 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Speed {
+pub(super) enum Speed {
     Max,
     Times(f64),
 }
 
-fn parse_speed(text: &str) -> Result<Speed, String> {
+pub(super) fn parse_speed(text: &str) -> Result<Speed, String> {
     if text == "max" {
         return Ok(Speed::Max);
     }
@@ -99,7 +100,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         tracks: sink(args.tracks.as_deref())?,
         findings: sink(args.findings.as_deref())?,
     };
-    let pool = player::pool(&store, &loaded.models, &facts, args.infer, args.workers)?;
+    let pool = pool(&store, &loaded.models, &facts, args.infer, args.workers)?;
     let mut player = Player::new(engine, origin, sinks, &facts, pool);
     if let Speed::Times(times) = args.speed {
         player.pace(times);

@@ -58,7 +58,7 @@ struct Pace {
 }
 
 /// The models of the cameras whose frames have to be looked at; `None` where there are none.
-pub(super) fn pool(
+pub(crate) fn pool(
     store: &Store,
     models: &Path,
     facts: &Facts,

@@ -11,6 +11,8 @@ mod sensors;
 mod settings;
 mod tunables;
 
+pub use self::settings::broker;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -30,6 +30,10 @@ fn state(mut fields: Fields<'_>) -> State {
     let days = fields.optional::<Whole<1, 36_500>>("journal_days");
     // Below a megabyte a journal cannot hold one frozen engine.
     let bytes = fields.optional::<Whole<1_000_000, 1_000_000_000_000_000>>("journal_bytes");
+    let outbox_days = fields.optional::<Whole<1, 36_500>>("outbox_days");
+    let outbox_bytes = fields.optional::<Whole<100_000, 1_000_000_000_000_000>>("outbox_bytes");
+    let traffic_days = fields.optional::<Whole<1, 36_500>>("traffic_days");
+    let traffic_bytes = fields.optional::<Whole<100_000, 1_000_000_000_000_000>>("traffic_bytes");
     let state = State {
         dir: fields.optional("dir"),
         journal_days: days.map_or(default.journal_days, |days| days.0),
@@ -37,6 +41,10 @@ fn state(mut fields: Fields<'_>) -> State {
         keep_frames: fields
             .optional("keep_frames")
             .unwrap_or(default.keep_frames),
+        outbox_days: outbox_days.map_or(default.outbox_days, |days| days.0),
+        outbox_bytes: outbox_bytes.map_or(default.outbox_bytes, |bytes| bytes.0),
+        traffic_days: traffic_days.map_or(default.traffic_days, |days| days.0),
+        traffic_bytes: traffic_bytes.map_or(default.traffic_bytes, |bytes| bytes.0),
     };
     fields.finish();
     state
@@ -82,7 +90,7 @@ fn mqtt_table(mut fields: Fields<'_>, links: &mut Vec<Link>) -> Option<Mqtt> {
 }
 
 /// Whether a broker is spoken to under TLS, its host, its port.
-fn broker(address: &str) -> Option<(bool, String, u16)> {
+pub fn broker(address: &str) -> Option<(bool, String, u16)> {
     let (scheme, rest) = address.split_once("://")?;
     let (tls, assigned) = match scheme {
         "mqtt" => (false, 1883),

@@ -1,0 +1,105 @@
+//! What the sequencer is given, by whom and how.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use tokio::sync::oneshot;
+
+use crate::app::load::Loaded;
+use crate::observation::SourceReport;
+use crate::units::Timestamp;
+use crate::wire::delivery::Reply;
+
+/// Inputs that wait for the sequencer, at most: at the rates of a busy shop some seconds. Sensors
+/// that find it full wait; what they lose meanwhile they count.
+const WAITING_MAX: usize = 4096;
+
+/// One thing for the sequencer to put in order.
+#[derive(Debug)]
+pub(super) enum Given {
+    Sensed(Sensed),
+    Command(Asked),
+    Source(SourceReport),
+    /// Another store file, read and found right; the answer says what became of it.
+    Reload(Box<Loaded>, oneshot::Sender<Result<String, String>>),
+    /// A recording that was played has ended: time goes on by the clock.
+    TapeEnded,
+    /// Close what must be closed, commit, and end.
+    Stop,
+}
+
+/// What a sensor said, as a recording holds it.
+#[derive(Debug, Clone)]
+pub(super) struct Sensed {
+    pub(super) topic: Arc<Topic>,
+    /// The engine's time where a recording gives it; else the clock's.
+    pub(super) at: Option<Timestamp>,
+    pub(super) captured_at: Timestamp,
+    pub(super) payload: Vec<u8>,
+}
+
+/// A topic as recordings declare it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Topic {
+    pub(super) topic: String,
+    pub(super) schema: String,
+    pub(super) schema_encoding: String,
+    pub(super) encoding: String,
+}
+
+impl Topic {
+    pub(super) fn json(topic: &str, schema: &str) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            schema: schema.to_owned(),
+            schema_encoding: "jsonschema".to_owned(),
+            encoding: "json".to_owned(),
+        }
+    }
+
+    /// The source that states and gaps name: `rfid/r1` of `/rfid/r1`, `camera/cam1` of
+    /// `/camera/cam1/image`.
+    pub(super) fn source(&self) -> String {
+        let mut parts = self.topic.split('/').skip(1);
+        let (kind, id) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+        format!("{kind}/{id}")
+    }
+}
+
+/// A command with the way back of its answer.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// JSON with the field `command`.
+    pub(super) payload: Vec<u8>,
+    /// Called once the command is on disk, or refused.
+    pub(super) answer: oneshot::Sender<Reply>,
+}
+
+/// The way in, for as many givers as there are.
+#[derive(Debug, Clone)]
+pub(super) struct Inlet(SyncSender<Given>);
+
+/// The sequencer has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gone;
+
+impl Inlet {
+    pub(super) fn new() -> (Self, Receiver<Given>) {
+        let (give, take) = sync_channel(WAITING_MAX);
+        (Self(give), take)
+    }
+
+    /// Gives, and waits for room; threads only, no tasks.
+    pub(super) fn give(&self, given: Given) -> Result<(), Gone> {
+        self.0.send(given).map_err(|_| Gone)
+    }
+
+    /// Gives without waiting; hands back what finds no room.
+    pub(super) fn try_give(&self, given: Given) -> Result<(), Option<Given>> {
+        match self.0.try_send(given) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(given)) => Err(Some(given)),
+            Err(TrySendError::Disconnected(_)) => Err(None),
+        }
+    }
+}

@@ -1,0 +1,763 @@
+//! The one thread that owns the engine. It puts everything into one total order: each input gets
+//! its time, stands in the journal, and then the engine has it; what the engine says goes to the
+//! outbox with the journal's file, which the outbox syncs first.
+//!
+//! Where nothing can be written, nothing is given to the engine: what sensors say meanwhile is
+//! counted and told to the engine as gaps once there is space again. The journal then begins a new
+//! file with the engine as it stands and with the events that the outbox lacks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use super::disk::{Disk, Space};
+use super::given::{Asked, Given, Sensed, Topic};
+use super::health::Health;
+use super::pending;
+use super::rows;
+use crate::app::load::Loaded;
+use crate::clock::{Monotonic, SteadyClock, Stopwatch};
+use crate::engine::{Engine, Input, Output};
+use crate::observation::{Command, SourceReport, SourceState};
+use crate::outbox::{Batch, Outbox, Row, Then};
+use crate::recording::journal::{self, Head, Journal};
+use crate::store::{Settings, Store};
+use crate::units::{TimeDelta, Timestamp};
+use crate::wire::delivery::Reply;
+use crate::wire::event::Origin;
+use crate::wire::message::{Decoded, Route, capture_time, decode, route};
+use crate::wire::{command, encode};
+
+/// Inputs handled in one turn, at most: then what they gave is committed.
+const TURN_MAX: usize = 512;
+/// Without inputs a turn takes so long, so that deadlines fire and progress shows.
+const IDLE: Duration = Duration::from_millis(50);
+/// What is in the journal is on disk after so long, events or not.
+const SYNC_MS: u64 = 1_000;
+/// A file of the journal, and with it a snapshot, is begun after so long, …
+const ROTATE_MS: u64 = 300_000;
+/// … or so many bytes, …
+const ROTATE_BYTES: u64 = 64 << 20;
+/// … or when replaying the file would take so long: recovery must be a matter of seconds.
+const ROTATE_ENGINE_NANOS: u64 = 2_000_000_000;
+/// How long inputs may wait in the queue while nothing can be written, before they are counted as
+/// lost.
+const HOLD_MS: u64 = 2_000;
+/// How often it is tried whether there is space again.
+const RETRY_MS: u64 = 500;
+/// How often limits and old files are looked at.
+const TEND_MS: u64 = 10_000;
+/// Away for longer than this is told to the engine.
+const AWAY: TimeDelta = TimeDelta::from_millis(1_000);
+/// Files of the journal that are kept whatever room they take: the one being written, and the one
+/// before.
+const KEEP_FILES: usize = 2;
+
+/// Whose time it is.
+pub(super) enum Clock {
+    Steady(SteadyClock),
+    /// A recording's, at the time of its last message.
+    Tape,
+}
+
+/// What the sequencer is made of.
+pub(super) struct Parts {
+    pub(super) engine: Engine,
+    pub(super) store: Arc<Store>,
+    pub(super) settings: Settings,
+    pub(super) head: Head,
+    pub(super) origin: Origin,
+    pub(super) folder: PathBuf,
+    pub(super) state: PathBuf,
+    /// The number of the next file of the journal.
+    pub(super) number: u64,
+    /// The time of the last input before this run.
+    pub(super) last_at: Option<Timestamp>,
+    /// The time of its beginning, not before that.
+    pub(super) begin_at: Timestamp,
+    /// Events that the engine has made and the outbox lacks.
+    pub(super) uncommitted: Vec<Row>,
+    pub(super) clock: Clock,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) health: Arc<Health>,
+}
+
+pub(super) struct Sequencer {
+    engine: Engine,
+    store: Arc<Store>,
+    settings: Settings,
+    head: Head,
+    origin: Origin,
+    folder: PathBuf,
+    number: u64,
+    journal: Option<Journal>,
+    clock: Clock,
+    now: Timestamp,
+    outbox: Arc<Outbox>,
+    health: Arc<Health>,
+    routes: BTreeMap<Arc<Topic>, Route>,
+    /// Of this turn.
+    rows: Vec<Row>,
+    then: Vec<Then>,
+    /// Events handed to the outbox that it may not have committed.
+    uncommitted: VecDeque<Row>,
+    disk: Disk,
+    watch: Monotonic,
+    flushed_ms: u64,
+    rotated_ms: u64,
+    tended_ms: u64,
+    engine_nanos: u64,
+    broken: Option<Broken>,
+    stopping: bool,
+}
+
+/// Nothing can be written.
+struct Broken {
+    since_ms: u64,
+    since: Timestamp,
+    tried_ms: u64,
+    /// Whether the journal's file cannot be trusted any more.
+    journal: bool,
+    lost: BTreeMap<String, u64>,
+}
+
+impl Sequencer {
+    /// Begins a file of the journal with the engine as it stands.
+    pub(super) fn begin(parts: Parts) -> io::Result<Self> {
+        let mut sequencer = Self {
+            now: parts.begin_at,
+            engine: parts.engine,
+            store: parts.store,
+            head: parts.head,
+            origin: parts.origin,
+            folder: parts.folder,
+            number: parts.number,
+            journal: None,
+            clock: parts.clock,
+            outbox: parts.outbox,
+            health: parts.health,
+            routes: BTreeMap::new(),
+            rows: Vec::new(),
+            then: Vec::new(),
+            uncommitted: parts.uncommitted.into(),
+            disk: Disk::new(&parts.state, &parts.settings.state),
+            settings: parts.settings,
+            watch: Monotonic::start(),
+            flushed_ms: 0,
+            rotated_ms: 0,
+            tended_ms: 0,
+            engine_nanos: 0,
+            broken: None,
+            stopping: false,
+        };
+        sequencer.advance();
+        sequencer.rotate(false)?;
+        // What recovery made anew goes the same way as everything else.
+        sequencer.rows = sequencer.uncommitted.drain(..).collect();
+        sequencer.commit();
+        if let Some(last) = parts.last_at {
+            sequencer.was_away(last);
+        }
+        Ok(sequencer)
+    }
+
+    /// How long the box was away is an input like any other.
+    fn was_away(&mut self, last: Timestamp) {
+        let away = self.now - last;
+        if away < AWAY {
+            return;
+        }
+        let reason = format!("the box was away for {:.1} s", away.as_secs());
+        tracing::warn!("{reason}");
+        let lost = u64::try_from(away.as_micros() / 1000).unwrap_or(0);
+        self.source(SourceReport::Gap {
+            source: "box".to_owned(),
+            lost,
+            reason,
+        });
+        self.commit();
+    }
+
+    /// Takes what it is given until it is told to stop.
+    pub(super) fn run(mut self, inlet: &Receiver<Given>) {
+        loop {
+            self.health.beat();
+            if self.broken.is_some() {
+                self.broken_turn(inlet);
+            } else {
+                self.turn(inlet);
+            }
+            if self.stopping {
+                break;
+            }
+        }
+        self.end();
+    }
+
+    fn turn(&mut self, inlet: &Receiver<Given>) {
+        match inlet.recv_timeout(self.idle()) {
+            Ok(given) => self.take(given),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => self.stopping = true,
+        }
+        let mut taken = 1;
+        while taken < TURN_MAX && !self.stopping && self.broken.is_none() {
+            let Ok(given) = inlet.try_recv() else { break };
+            self.take(given);
+            taken += 1;
+        }
+        let waiting = &self.health.counts.waiting_inputs;
+        waiting.store(taken as u64, Ordering::Relaxed);
+        if self.broken.is_some() {
+            return;
+        }
+        self.advance();
+        self.fire_until(self.now);
+        self.commit();
+        self.tend();
+    }
+
+    /// Until the engine's next deadline, but not long.
+    fn idle(&mut self) -> Duration {
+        let due = match (&mut self.clock, self.engine.poll_timeout()) {
+            (Clock::Steady(clock), Some((due, _))) => {
+                let wait = (due - clock.now()).as_micros().max(0);
+                Duration::from_micros(u64::try_from(wait).unwrap_or(0))
+            }
+            _ => IDLE,
+        };
+        due.min(IDLE)
+    }
+
+    /// Lets time go on; a recording's stands still between its messages.
+    fn advance(&mut self) {
+        if let Clock::Steady(clock) = &mut self.clock {
+            self.now = self.now.max(clock.now());
+        }
+    }
+
+    fn take(&mut self, given: Given) {
+        match given {
+            Given::Sensed(sensed) => self.sensed(&sensed),
+            Given::Command(asked) => self.command(asked),
+            Given::Source(report) => {
+                self.advance();
+                self.source(report);
+            }
+            Given::Reload(loaded, answer) => {
+                let done = self.reload(*loaded);
+                // Whoever asked may have gone.
+                drop(answer.send(done));
+            }
+            Given::TapeEnded => {
+                self.clock = Clock::Steady(SteadyClock::start(Some(self.now)));
+            }
+            Given::Stop => self.stopping = true,
+        }
+    }
+
+    fn sensed(&mut self, sensed: &Sensed) {
+        match sensed.at {
+            Some(at) => self.now = self.now.max(at),
+            None => self.advance(),
+        }
+        let at = self.now;
+        let topic = &sensed.topic;
+        if !self.routes.contains_key(topic) {
+            let found = route(&self.store, &topic.topic, &topic.schema, &topic.encoding);
+            self.routes.insert(Arc::clone(topic), found);
+        }
+        let found = &self.routes[topic];
+        if let Route::Ignored(why) = found {
+            self.health.lose(why, 1);
+            return;
+        }
+        if *found == Route::Timer {
+            // Another journal's deadlines are not this engine's.
+            return;
+        }
+        let captured_at = capture_time(at, sensed.captured_at).unwrap_or(at);
+        let decoded = decode(&self.store, found, captured_at, &sensed.payload);
+        let input = match decoded {
+            Ok(Decoded::Input(input)) => input,
+            Ok(Decoded::Partly(input, lost)) => {
+                for (n, why) in lost {
+                    self.health.lose(&format!("{}: {why}", topic.topic), n);
+                }
+                input
+            }
+            Ok(Decoded::Image(_)) => {
+                if self.settings.state.keep_frames {
+                    let times = (at, sensed.captured_at);
+                    self.journal_it(topic, times, &sensed.payload);
+                }
+                return;
+            }
+            Err(why) => {
+                self.health.lose(&format!("{}: {why}", topic.topic), 1);
+                return;
+            }
+        };
+        self.heard(topic, at);
+        self.give(topic, (at, captured_at), &sensed.payload, input);
+    }
+
+    fn heard(&self, topic: &Topic, at: Timestamp) {
+        let sensor = !matches!(topic.topic.as_str(), "/command" | "/source" | "/gap");
+        if sensor {
+            self.health.heard(&topic.source(), &|| at.to_string());
+        }
+    }
+
+    /// Fires what was due before, puts an input into the journal, and gives it to the engine.
+    fn give(
+        &mut self,
+        topic: &Topic,
+        (at, captured_at): (Timestamp, Timestamp),
+        payload: &[u8],
+        input: Input,
+    ) {
+        self.fire_until(at);
+        if self.broken.is_some() || !self.journal_it(topic, (at, captured_at), payload) {
+            return;
+        }
+        self.health.counts.inputs.fetch_add(1, Ordering::Relaxed);
+        self.handle(at, input);
+    }
+
+    fn handle(&mut self, at: Timestamp, input: Input) {
+        let watch = Stopwatch::start();
+        self.engine.handle(at, input);
+        while let Some(output) = self.engine.poll_output() {
+            if let Output::Event(event) = output {
+                self.rows.push(rows::row(&self.store, &self.origin, &event));
+            }
+        }
+        let nanos = watch.nanos();
+        self.engine_nanos += nanos;
+        let counts = &self.health.counts;
+        counts.engine_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// Lets the engine's deadlines come, each in the journal.
+    fn fire_until(&mut self, at: Timestamp) {
+        let topic = Topic::json("/timer", "basketd.Timer");
+        while let Some((due, why)) = self.engine.poll_timeout().filter(|(due, _)| *due <= at) {
+            // A deadline in the past is now.
+            let due = self.engine.now().map_or(due, |now| due.max(now));
+            if !self.journal_it(&topic, (due, due), &encode::timer(why)) {
+                return;
+            }
+            self.health.counts.timers.fetch_add(1, Ordering::Relaxed);
+            self.handle(due, Input::Timeout(why));
+        }
+    }
+
+    /// Writes to the journal; `false` where that fails, and the input must not go on.
+    fn journal_it(&mut self, topic: &Topic, times: (Timestamp, Timestamp), bytes: &[u8]) -> bool {
+        let Some(journal) = &mut self.journal else { return false };
+        let text = encode::schema_text(&topic.schema).unwrap_or_default();
+        let schema = (topic.schema.as_str(), topic.schema_encoding.as_str(), text);
+        let times = (times.0.as_nanos(), times.1.as_nanos());
+        match journal.write(&topic.topic, schema, &topic.encoding, times, bytes) {
+            Ok(()) => true,
+            Err(error) => {
+                self.break_down(&format!("{}: {error}", journal.path.display()), true);
+                false
+            }
+        }
+    }
+
+    fn source(&mut self, report: SourceReport) {
+        let at = self.now;
+        let (topic, schema) = match &report {
+            SourceReport::State { source, state, reason } => {
+                self.health.source(source, *state, reason, at.to_string());
+                ("/source", "basketd.SourceState")
+            }
+            SourceReport::Gap { source, lost, reason } => {
+                self.health.lose(&format!("{source}: {reason}"), *lost);
+                ("/gap", "basketd.SourceGap")
+            }
+        };
+        let bytes = encode::source(&report);
+        let topic = Topic::json(topic, schema);
+        self.give(&topic, (at, at), &bytes, Input::Source(report));
+    }
+
+    fn command(&mut self, asked: Asked) {
+        self.advance();
+        let refused = |answer: tokio::sync::oneshot::Sender<Reply>, why: String| {
+            self.health.counts.commands_refused.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!("a command is refused: {why}");
+            // Whoever asked may have gone.
+            drop(answer.send(Reply::refused(why)));
+        };
+        let parsed = command::parse(&self.store, &asked.payload);
+        let given = match parsed {
+            Ok(given) => given,
+            Err(why) => return refused(asked.answer, why),
+        };
+        if let Some(why) = self.engine.refuses(&given) {
+            return refused(asked.answer, why);
+        }
+        // What is journaled is what was understood, field by field.
+        let bytes = command::encode(&self.store, &given);
+        let at = self.now;
+        let topic = Topic::json("/command", "basketd.Command");
+        let done = match &given {
+            Command::Status => Reply::ok(),
+            _ => {
+                self.give(&topic, (at, at), &bytes, Input::Command(given));
+                Reply::ok()
+            }
+        };
+        if self.broken.is_some() {
+            let why = "the box cannot write at present; try again".to_owned();
+            drop(asked.answer.send(Reply::refused(why)));
+            return;
+        }
+        self.health.counts.commands.fetch_add(1, Ordering::Relaxed);
+        // Answered when it is on disk.
+        self.then.push(Box::new(move || drop(asked.answer.send(done))));
+    }
+
+    /// Hands this turn's events to the outbox, after the journal's bytes.
+    fn commit(&mut self) {
+        let now = self.watch.millis();
+        let due = now - self.flushed_ms >= SYNC_MS;
+        let nothing = self.rows.is_empty() && self.then.is_empty();
+        if self.broken.is_some() || (nothing && !due) {
+            return;
+        }
+        let flushed = match &mut self.journal {
+            Some(journal) if journal.has_unflushed() || !nothing => Some(journal.flush()),
+            _ => None,
+        };
+        self.flushed_ms = now;
+        let file = match flushed {
+            Some(Ok(file)) => Some(file),
+            Some(Err(error)) => {
+                self.break_down(&format!("the journal: {error}"), true);
+                return;
+            }
+            None => None,
+        };
+        let committed = self.outbox.committed();
+        while self.uncommitted.front().is_some_and(|row| row.n <= committed) {
+            self.uncommitted.pop_front();
+        }
+        let events = std::mem::take(&mut self.rows);
+        let then = std::mem::take(&mut self.then);
+        if file.is_none() && events.is_empty() && then.is_empty() {
+            return;
+        }
+        let counts = &self.health.counts;
+        counts.events.fetch_add(events.len() as u64, Ordering::Relaxed);
+        self.uncommitted.extend(events.iter().cloned());
+        self.outbox.write(Batch {
+            events,
+            journal: file,
+            then,
+            ..Batch::default()
+        });
+    }
+
+    /// What is to be done now and then.
+    fn tend(&mut self) {
+        if let Some(trouble) = self.outbox.trouble() {
+            let journal = trouble.journal;
+            self.break_down(&trouble.to_string(), journal);
+            return;
+        }
+        let now = self.watch.millis();
+        let (bytes, messages) = self
+            .journal
+            .as_ref()
+            .map_or((0, 0), |journal| (journal.bytes(), journal.messages));
+        let due = now - self.rotated_ms >= ROTATE_MS && messages > 0;
+        if due || bytes >= ROTATE_BYTES || self.engine_nanos >= ROTATE_ENGINE_NANOS {
+            if let Err(error) = self.rotate(false) {
+                self.break_down(&format!("the journal: {error}"), true);
+                return;
+            }
+        }
+        if now - self.tended_ms >= TEND_MS || self.tended_ms == 0 {
+            self.tended_ms = now.max(1);
+            self.keep_within_limits();
+        }
+    }
+
+    fn keep_within_limits(&mut self) {
+        self.outbox.tend(self.now.as_micros());
+        self.health
+            .counts
+            .open_visits
+            .store(self.engine.open_visits() as u64, Ordering::Relaxed);
+        let space = self.disk.look(self.outbox.waiting_bytes());
+        let pruned = self.disk.prune(&self.folder, space, KEEP_FILES);
+        match pruned {
+            Ok((files, bytes)) => {
+                let counts = &self.health.counts;
+                counts.journal_files.store(files, Ordering::Relaxed);
+                counts.journal_bytes.store(bytes, Ordering::Relaxed);
+            }
+            Err(error) => tracing::warn!("the journal's old files stay: {error}"),
+        }
+        self.tell_space(space);
+    }
+
+    /// The engine hears of the disk as of any other source.
+    fn tell_space(&mut self, space: Space) {
+        let (state, reason) = match space {
+            Space::Enough => (SourceState::Online, None),
+            Space::Low => (SourceState::Degraded, Some(self.disk.why().to_owned())),
+            Space::Full => (SourceState::Offline, Some(self.disk.why().to_owned())),
+        };
+        self.health.set("disk", reason.clone());
+        if !self.disk.is_news(space) {
+            return;
+        }
+        self.source(SourceReport::State {
+            source: "box/disk".to_owned(),
+            state,
+            reason: reason.unwrap_or_default(),
+        });
+        self.commit();
+    }
+
+    /// Ends the journal's file and begins the next with the frozen engine.
+    fn rotate(&mut self, resync: bool) -> io::Result<()> {
+        let committed = self.outbox.committed();
+        let pending = self.uncommitted.iter().chain(&self.rows);
+        let pending: Vec<&Row> = pending.filter(|row| row.n > committed).collect();
+        let snapshot = self.engine.freeze();
+        let head = Head {
+            resync,
+            ..self.head.clone()
+        };
+        let begun = Journal::begin(
+            &self.folder,
+            self.number,
+            &head,
+            self.now.as_nanos(),
+            &snapshot,
+            &pending::encode(&pending),
+        )?;
+        let snapshot_bytes = &self.health.counts.snapshot_bytes;
+        snapshot_bytes.store(snapshot.len() as u64, Ordering::Relaxed);
+        self.number += 1;
+        self.rotated_ms = self.watch.millis();
+        self.engine_nanos = 0;
+        if let Some(ended) = self.journal.replace(begun).filter(|_| !resync) {
+            let path = ended.path.clone();
+            // Its bytes so far must be on disk before later events are; its index need not.
+            match ended.finish() {
+                Ok(file) => self.outbox.write(Batch {
+                    journal: Some(file),
+                    ..Batch::default()
+                }),
+                Err(error) => {
+                    tracing::warn!("{}: ended without an index: {error}", path.display());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn break_down(&mut self, why: &str, journal: bool) {
+        if let Some(broken) = &mut self.broken {
+            broken.journal |= journal;
+            return;
+        }
+        tracing::error!("nothing can be written, so nothing is taken in: {why}");
+        self.health.set("storage", Some(why.to_owned()));
+        self.health.set_ready(false);
+        let since_ms = self.watch.millis();
+        self.broken = Some(Broken {
+            since_ms,
+            since: self.now,
+            tried_ms: since_ms,
+            journal,
+            lost: BTreeMap::new(),
+        });
+    }
+
+    /// Waits for space, and counts what is lost meanwhile.
+    fn broken_turn(&mut self, inlet: &Receiver<Given>) {
+        let now = self.watch.millis();
+        let Some(broken) = &mut self.broken else { return };
+        if now - broken.tried_ms >= RETRY_MS {
+            broken.tried_ms = now;
+            self.try_to_mend();
+            return;
+        }
+        if now - broken.since_ms < HOLD_MS {
+            // A short hiccup loses nothing: the queue holds.
+            std::thread::park_timeout(Duration::from_millis(20));
+            return;
+        }
+        match inlet.recv_timeout(IDLE) {
+            Ok(Given::Sensed(sensed)) => {
+                *broken.lost.entry(sensed.topic.source()).or_insert(0) += 1;
+            }
+            Ok(Given::Command(asked)) => {
+                let why = "the box cannot write at present; try again".to_owned();
+                drop(asked.answer.send(Reply::refused(why)));
+            }
+            Ok(Given::Source(report)) => {
+                if let SourceReport::State { source, state, reason } = report {
+                    self.health.source(&source, state, &reason, self.now.to_string());
+                }
+            }
+            Ok(Given::Reload(_, answer)) => {
+                drop(answer.send(Err("the box cannot write at present".to_owned())));
+            }
+            Ok(Given::TapeEnded) => {
+                self.clock = Clock::Steady(SteadyClock::start(Some(self.now)));
+            }
+            Ok(Given::Stop) | Err(RecvTimeoutError::Disconnected) => self.stopping = true,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+
+    fn try_to_mend(&mut self) {
+        let journal_is_broken = self.broken.as_ref().is_some_and(|broken| broken.journal);
+        let trouble = self.outbox.trouble();
+        let journal_is_broken =
+            journal_is_broken || trouble.as_ref().is_some_and(|trouble| trouble.journal);
+        if journal_is_broken {
+            if let Err(error) = self.rotate(true) {
+                self.health.set("storage", Some(format!("the journal: {error}")));
+                return;
+            }
+            if let Some(broken) = &mut self.broken {
+                broken.journal = false;
+            }
+            match self.journal.as_mut().map(Journal::flush) {
+                Some(Ok(file)) => self.outbox.replaced(file),
+                _ => return,
+            }
+            // Rows of the turn that failed go with the next batch.
+            return;
+        }
+        if let Some(trouble) = trouble {
+            self.health.set("storage", Some(trouble.to_string()));
+            return;
+        }
+        self.mended();
+    }
+
+    fn mended(&mut self) {
+        let Some(broken) = self.broken.take() else { return };
+        self.health.set("storage", None);
+        self.health.set_ready(true);
+        self.advance();
+        let lost: u64 = broken.lost.values().sum();
+        tracing::warn!(lost, "there is space again; sensors are taken in");
+        self.commit();
+        for (source, lost) in broken.lost {
+            let reason = "the box could not write".to_owned();
+            self.source(SourceReport::Gap { source, lost, reason });
+        }
+        if lost > 0 {
+            self.was_away(broken.since);
+        }
+        self.commit();
+    }
+
+    /// Another store file: in place where its layout is the same; else the engine hands over to a
+    /// new one, and visits that are open are closed under review.
+    fn reload(&mut self, loaded: Loaded) -> Result<String, String> {
+        if self.broken.is_some() {
+            return Err("the box cannot write at present".to_owned());
+        }
+        if loaded.store.id != self.store.id {
+            return Err(format!(
+                "the store's id would change from `{}` to `{}`; that needs a state of its own",
+                self.store.id, loaded.store.id
+            ));
+        }
+        let Loaded { store, settings, sha256, inputs_sha256, .. } = loaded;
+        let store = Arc::new(store);
+        self.advance();
+        self.fire_until(self.now);
+        self.commit();
+        let told = if self.engine.reload(Arc::clone(&store)).is_ok() {
+            "prices, names and tunables are taken over".to_owned()
+        } else {
+            let fresh = Engine::new(Arc::clone(&self.store));
+            let old = std::mem::replace(&mut self.engine, fresh);
+            let (engine, events) = old.hand_over(self.now, Arc::clone(&store));
+            self.engine = engine;
+            let closed = events.len();
+            for event in events {
+                self.rows.push(rows::row(&self.store, &self.origin, &event));
+            }
+            format!("another layout: the engine begins anew, {closed} events closed what was open")
+        };
+        self.store = store;
+        self.routes.clear();
+        self.head.store_sha256 = sha256;
+        self.head.inputs_sha256 = inputs_sha256;
+        self.disk.limits(&settings.state);
+        let elsewhere = settings.mqtt != self.settings.mqtt
+            || settings.console != self.settings.console
+            || settings.state.dir != self.settings.state.dir;
+        self.settings = settings;
+        if let Err(error) = self.rotate(true) {
+            self.break_down(&format!("the journal: {error}"), true);
+        }
+        self.commit();
+        let restart = "; [mqtt], [console] and `dir` count at the next start";
+        Ok(format!("{told}{}", if elsewhere { restart } else { "" }))
+    }
+
+    /// Commits what is left, and leaves a file that begins where this run ended.
+    fn end(mut self) {
+        if self.broken.is_some() {
+            tracing::error!("stopped while nothing could be written");
+            return;
+        }
+        self.advance();
+        self.fire_until(self.now);
+        self.commit();
+        match self.journal.take().map(Journal::finish) {
+            Some(Ok(file)) => self.outbox.write(Batch {
+                events: std::mem::take(&mut self.rows),
+                journal: Some(file),
+                then: std::mem::take(&mut self.then),
+                ..Batch::default()
+            }),
+            Some(Err(error)) => tracing::warn!("the journal: {error}"),
+            None => {}
+        }
+        if !self.outbox.barrier(Duration::from_secs(4)) {
+            tracing::error!("the last events were not committed in time; the journal has them");
+        }
+    }
+}
+
+/// The journal's folder below the state's.
+pub(super) fn journal_folder(state: &std::path::Path) -> PathBuf {
+    state.join("journal")
+}
+
+/// Removes what is past its limits, with how much is left: files and bytes.
+pub(super) fn prune(
+    folder: &std::path::Path,
+    bytes: u64,
+    before_s: u64,
+    keep: usize,
+) -> io::Result<(u64, u64)> {
+    for file in journal::prune(folder, bytes, before_s, keep)? {
+        tracing::debug!(file = file.number, "a file of the journal is past its limit");
+    }
+    let left = journal::files(folder)?;
+    let total = left.iter().map(|file| file.bytes).sum();
+    Ok((left.len() as u64, total))
+}

@@ -133,6 +133,18 @@ fn body(store: &Store, event: &Event) -> (&'static str, String, Value) {
                 data,
             )
         }
+        Body::StockLow {
+            shelf,
+            gtin,
+            on_hand,
+        } => {
+            let data = json!({
+                "shelf": store.shelf(*shelf).id,
+                "gtin": gtin.to_string(),
+                "on_hand": on_hand,
+            });
+            ("basketd.stock.low", shelf_subject(store, *shelf), data)
+        }
         Body::AlertRaised(a) => ("basketd.alert.raised", alert_subject(a), alert(a)),
         Body::AlertCleared(a) => ("basketd.alert.cleared", alert_subject(a), alert(a)),
     }

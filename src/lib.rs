@@ -32,8 +32,8 @@
 //! | 2 | [`observation`] | what sensors say |
 //! | 3 | [`presence`], [`tracking`], [`shelf`] | tags present or departed; people on the floor plan; steps on scales and counts of products |
 //! | 4 | [`fusion`] | what evidence is worth, hypotheses, who holds what |
-//! | 5 | [`basket`] | visits, lines, receipts, events before any text |
-//! | 6 | [`engine`] | handle and poll, wake-ups, snapshot (freeze, thaw) |
+//! | 5 | [`basket`], [`insight`] | visits, lines, receipts, events before any text; stock |
+//! | 6 | [`engine`] | handle and poll, wake-ups, snapshot (freeze, thaw), one store file after another |
 //! | 7 | [`wire`] | pure codecs: recording messages, events |
 //! | | purity line | |
 //! | 8 | [`clock`] | the only file that reads a clock |
@@ -71,6 +71,7 @@ pub mod engine;
 pub mod fusion;
 pub mod gs1;
 pub mod ids;
+pub mod insight;
 pub mod link;
 pub mod observation;
 pub mod outbox;

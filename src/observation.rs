@@ -85,7 +85,7 @@ pub struct Admission {
     pub staff: bool,
 }
 
-/// What an operator or the backend asked for.
+/// What an operator or the backend asked for, and who.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     RestockBegin {
@@ -100,10 +100,41 @@ pub enum Command {
     PriceSet {
         gtin: Gtin,
         price: u64,
+        by: String,
     },
     VisitClose {
         visit: VisitId,
+        by: String,
     },
+    /// Somebody counted the product's units on the shelf.
+    StockSet {
+        shelf: ShelfIx,
+        gtin: Gtin,
+        on_hand: u32,
+        by: String,
+    },
+    /// Somebody looked at a closed basket.
+    BasketReview {
+        visit: VisitId,
+        decision: Review,
+        by: String,
+    },
+    /// Events from this number on are wanted once more; nothing for the engine.
+    Resend {
+        from: u64,
+        journal: Option<String>,
+    },
+    /// How the box is; nothing for the engine.
+    Status,
+}
+
+/// What somebody who looked at a basket says of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Review {
+    /// Its lines are right.
+    Confirm,
+    /// These are its lines: products with their quantities.
+    Correct(Vec<(Gtin, u32)>),
 }
 
 /// A sensor's state or loss, by the name that recordings use: `rfid/r1`, `camera/cam1`, ….

@@ -25,6 +25,14 @@ pub enum Body {
     BasketClosed(BasketClosed),
     BasketAdjusted(BasketAdjusted),
     StockChanged(StockChanged),
+    /// The product has fallen to its safety stock.
+    StockLow {
+        /// Where it was taken from last.
+        shelf: ShelfIx,
+        gtin: Gtin,
+        /// Units on all shelves whose stock of it is known.
+        on_hand: u32,
+    },
     StockMisplaced {
         shelf: ShelfIx,
         gtin: Gtin,
@@ -125,6 +133,16 @@ pub struct Alert {
     pub kind: String,
     pub severity: String,
     pub about: String,
+}
+
+impl Alert {
+    pub fn new(kind: &str, severity: &str, about: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            severity: severity.to_owned(),
+            about: about.to_owned(),
+        }
+    }
 }
 
 /// A kind of sensor that spoke for an action.

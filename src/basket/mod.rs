@@ -4,9 +4,11 @@
 
 pub mod event;
 pub mod receipt;
+pub mod review;
+pub mod succession;
 pub mod visits;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +21,9 @@ use crate::store::Store;
 use crate::units::{TimeDelta, Timestamp};
 
 use self::event::{
-    BasketAdjusted, BasketClosed, Body, Event, Evidence, Item, Receipt, VisitOpened,
+    Alert, BasketAdjusted, BasketClosed, Body, Event, Evidence, Item, Receipt, VisitOpened,
 };
+use self::review::{Forced, KeptBaskets};
 use self::visits::{Visit, VisitChange, Visits};
 
 /// All baskets that can still change, and the two orders of events.
@@ -29,12 +32,10 @@ pub struct Baskets {
     pub visits: Visits,
     open: BTreeMap<VisitId, Basket>,
     prices: BTreeMap<Gtin, u64>,
-    next_n: u64,
-    /// How long after a visit's leaving all sensors have told of it.
-    settle_delay: TimeDelta,
-    /// The same after a token shown at the exit: whoever shows it has walked there from the
-    /// shelves, so that only tags are still to be waited for.
-    shown_delay: TimeDelta,
+    /// The number of the last event.
+    last_n: u64,
+    /// Closed baskets that only a person can still change.
+    kept: KeptBaskets,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -42,9 +43,18 @@ struct Basket {
     sequence: u64,
     /// When the visit has left: when to close, and after closing, when to forget.
     due: Option<Timestamp>,
-    closed: Option<Receipt>,
-    doubtful_actions: u32,
-    forced: bool,
+    closed: Option<Closed>,
+    /// Why a person must look at it, whatever the sensors say.
+    forced: BTreeSet<Forced>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Closed {
+    at: Timestamp,
+    /// As it was published last.
+    receipt: Receipt,
+    /// A person has looked at it: sensors change it no longer.
+    reviewed: bool,
 }
 
 /// How long after closing a basket late evidence still adjusts it.
@@ -56,9 +66,8 @@ impl Baskets {
             visits: Visits::new(store),
             open: BTreeMap::new(),
             prices: BTreeMap::new(),
-            next_n: 0,
-            settle_delay: receipt::settle_delay(store),
-            shown_delay: receipt::shown_delay(store),
+            last_n: 0,
+            kept: KeptBaskets::default(),
         }
     }
 
@@ -73,13 +82,17 @@ impl Baskets {
 
     /// Gives an event its places in the orders.
     pub fn number(&mut self, at: Timestamp, visit: Option<VisitId>, body: Body) -> Event {
-        self.next_n += 1;
-        let sequence = visit.and_then(|v| self.open.get_mut(&v)).map(|basket| {
-            basket.sequence += 1;
-            basket.sequence
+        self.last_n += 1;
+        let sequence = visit.and_then(|v| match self.open.get_mut(&v) {
+            Some(basket) => Some(&mut basket.sequence),
+            None => self.kept.sequence_mut(v),
+        });
+        let sequence = sequence.map(|sequence| {
+            *sequence += 1;
+            *sequence
         });
         Event {
-            n: self.next_n,
+            n: self.last_n,
             sequence,
             at,
             body,
@@ -101,15 +114,17 @@ impl Baskets {
         out.push(self.number(at, Some(id), body));
     }
 
-    pub fn on_left(&mut self, id: VisitId) {
+    pub fn on_left(&mut self, store: &Store, id: VisitId) {
         let visit = self.visits.visit(id);
         let left_at = visit.and_then(|v| v.left_at);
         let shown = visit.is_some_and(Visit::has_shown_token);
         if let (Some(basket), Some(left_at)) = (self.open.get_mut(&id), left_at) {
+            // Whoever shows a token has walked to the exit from the shelves: only tags are still to
+            // be waited for.
             let walked = if shown {
-                self.shown_delay
+                receipt::shown_delay(store)
             } else {
-                self.settle_delay
+                receipt::settle_delay(store)
             };
             basket.due = Some(left_at + walked);
         }
@@ -122,9 +137,6 @@ impl Baskets {
         action: &Action,
         out: &mut Vec<Event>,
     ) {
-        if let Some(basket) = action.visit.and_then(|v| self.open.get_mut(&v)) {
-            basket.doubtful_actions += u32::from(action.confidence < 0.8);
-        }
         let several = |n: usize| n > 1;
         let body = Body::Item(Item {
             taken: action.direction == Direction::Take,
@@ -210,7 +222,11 @@ impl Baskets {
             out.push(self.number(at, Some(id), body));
         }
         if let Some(basket) = self.open.get_mut(&id) {
-            basket.closed = Some(receipt);
+            basket.closed = Some(Closed {
+                at,
+                receipt,
+                reviewed: false,
+            });
             basket.due = Some(at + ADJUSTABLE);
         }
     }
@@ -228,11 +244,12 @@ impl Baskets {
             let Some(visit) = self.visits.visit(*id).cloned() else {
                 continue;
             };
-            let Some(published) = self.open.get(id).and_then(|b| b.closed.clone()) else {
+            let closed = self.open.get(id).and_then(|b| b.closed.as_ref());
+            let Some(closed) = closed.filter(|closed| !closed.reviewed) else {
                 continue;
             };
             let receipt = self.receipt(store, &visit, fusion);
-            if visit.staff || same_lines(&receipt, &published) {
+            if visit.staff || same_lines(&receipt, &closed.receipt) {
                 continue;
             }
             let reason = "late-evidence".to_owned();
@@ -242,8 +259,9 @@ impl Baskets {
                 reason,
             });
             out.push(self.number(at, Some(*id), body));
-            if let Some(basket) = self.open.get_mut(id) {
-                basket.closed = Some(receipt);
+            let closed = self.open.get_mut(id).and_then(|b| b.closed.as_mut());
+            if let Some(closed) = closed {
+                closed.receipt = receipt;
             }
         }
     }
@@ -257,19 +275,31 @@ impl Baskets {
         over.map(|(id, _)| *id).collect()
     }
 
-    pub fn forget(&mut self, id: VisitId) {
-        self.open.remove(&id);
+    /// Forgets a visit that sensors can no longer change; its basket is kept for a person's look.
+    pub fn forget(&mut self, at: Timestamp, id: VisitId) {
+        let staff = self.visits.visit(id).is_none_or(|v| v.staff);
+        let basket = self.open.remove(&id).filter(|_| !staff);
+        if let Some((sequence, closed)) = basket.and_then(|b| Some((b.sequence, b.closed?))) {
+            self.kept.keep(at, id, sequence, closed);
+        }
         self.visits.forget(id);
     }
 
     fn receipt(&self, store: &Store, visit: &Visit, fusion: &Fusion) -> Receipt {
         let price = |gtin| self.price(store, gtin);
-        receipt::compose(store, visit, &fusion.holdings(visit.id), &price)
+        let mut receipt = receipt::compose(store, visit, &fusion.holdings(visit.id), &price);
+        let forced = self.open.get(&visit.id).map(|b| &b.forced);
+        for why in forced.into_iter().flatten() {
+            receipt.review = true;
+            receipt.reasons.push(why.reason().to_owned());
+        }
+        receipt
     }
 }
 
 /// Applies a change of who is in the store to baskets and fusion.
 pub fn apply(
+    store: &Store,
     at: Timestamp,
     change: &VisitChange,
     baskets: &mut Baskets,
@@ -288,7 +318,17 @@ pub fn apply(
             if let Some(left_at) = baskets.visits.visit(*id).and_then(|v| v.left_at) {
                 fusion.carriers_mut().leave(*id, left_at);
             }
-            baskets.on_left(*id);
+            baskets.on_left(store, *id);
+        }
+        VisitChange::NotAdmitted(gate) => {
+            let gate = store.gates[gate.index()].id.as_str();
+            let alert = Alert::new("not-admitted", "error", gate);
+            out.push(baskets.number(at, None, Body::AlertRaised(alert)));
+        }
+        VisitChange::Unadmitted(gate) => {
+            let gate = gate.map_or("no gate", |g| store.gates[g.index()].id.as_str());
+            let alert = Alert::new("unadmitted-entry", "error", gate);
+            out.push(baskets.number(at, None, Body::AlertRaised(alert)));
         }
     }
 }

@@ -18,18 +18,14 @@ pub(super) fn compose(
     let t = &store.tunables.basket;
     let line = |h: &crate::fusion::Holding| Line {
         gtin: h.gtin,
-        name: store
-            .catalog
-            .get(&h.gtin)
-            .map_or_else(String::new, |p| p.name.clone()),
+        name: name(store, h.gtin),
         quantity: h.quantity,
         unit_price: price(h.gtin),
         epcs: h.epcs.clone(),
         confidence: h.confidence,
     };
     let lines: Vec<Line> = holdings.lines.iter().map(line).collect();
-    let worth = |l: &Line| l.unit_price.saturating_mul(u64::from(l.quantity));
-    let total = lines.iter().map(worth).fold(0, u64::saturating_add);
+    let total = total(&lines);
     let confidence = holdings.confidence * (1.0 - visit.doubt);
     let review = (1.0 - confidence) * t.wrong_receipt_cost > t.review_cost;
     let mut reasons = Vec::new();
@@ -51,6 +47,16 @@ pub(super) fn compose(
         review,
         reasons,
     }
+}
+
+pub(super) fn name(store: &Store, gtin: Gtin) -> String {
+    let product = store.catalog.get(&gtin);
+    product.map_or_else(String::new, |p| p.name.clone())
+}
+
+pub(super) fn total(lines: &[Line]) -> u64 {
+    let worth = |l: &Line| l.unit_price.saturating_mul(u64::from(l.quantity));
+    lines.iter().map(worth).fold(0, u64::saturating_add)
 }
 
 /// How long after a visit's leaving the slowest of the store's sensors has told what it knows:

@@ -20,6 +20,10 @@ pub enum VisitChange {
     Bound(VisitId, TrackId),
     /// The last of its people passed out of the store.
     Left(VisitId),
+    /// A gate let somebody in while no visits are opened.
+    NotAdmitted(GateIx),
+    /// Somebody whom no gate admitted is inside while no visits are opened.
+    Unadmitted(Option<GateIx>),
 }
 
 /// One shopper or group, from entry to exit.
@@ -82,6 +86,8 @@ pub struct Visits {
     /// Tracks given up inside whose visit waits to be found again.
     next: u64,
     tracked: bool,
+    /// Whether no visits are opened.
+    shut: bool,
     /// Whether each gate's door is open, and when it last told.
     doors: BTreeMap<GateIx, (bool, Timestamp)>,
 }
@@ -107,8 +113,28 @@ impl Visits {
             unadmitted: Vec::new(),
             next: 0,
             tracked: store.has_floor_cameras(),
+            shut: false,
             doors: BTreeMap::new(),
         }
+    }
+
+    /// Shut, no visits are opened; those that are open go on in any case.
+    pub fn set_shut(&mut self, shut: bool) {
+        self.shut = shut;
+    }
+
+    pub fn is_shut(&self) -> bool {
+        self.shut
+    }
+
+    /// The number of the visit that was opened last.
+    pub fn last(&self) -> u64 {
+        self.next
+    }
+
+    /// Visits opened from now on have higher numbers than `last`.
+    pub fn number_after(&mut self, last: u64) {
+        self.next = self.next.max(last);
     }
 
     pub fn visit(&self, id: VisitId) -> Option<&Visit> {
@@ -134,6 +160,7 @@ impl Visits {
         out: &mut Vec<VisitChange>,
     ) {
         match event {
+            GateEvent::Admitted(_) if self.shut => out.push(VisitChange::NotAdmitted(gate)),
             GateEvent::Admitted(admission) => {
                 self.on_admitted(store, at, gate, admission, tracking, out);
             }
@@ -552,7 +579,12 @@ impl Visits {
                     .distance(person.position)
                     < NEAR_GATE_M
             });
-            let id = self.open(gate.map(|g| GateIx(g as u16)), person.began_at, None);
+            let gate = gate.map(|g| GateIx(g as u16));
+            if self.shut {
+                out.push(VisitChange::Unadmitted(gate));
+                continue;
+            }
+            let id = self.open(gate, person.began_at, None);
             out.push(VisitChange::Opened(id));
             self.bind(id, person.track, out);
         }

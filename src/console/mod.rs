@@ -51,13 +51,20 @@ async fn healthz(State(pages): Shown) -> impl IntoResponse {
     if pages.alive() {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the engine makes no progress\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the engine makes no progress\n",
+        )
     }
 }
 
 async fn readyz(State(pages): Shown) -> impl IntoResponse {
     let (ready, reasons) = pages.ready();
-    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let word = if ready { "ready" } else { "not ready" };
     let lines: String = reasons.iter().map(|reason| format!("{reason}\n")).collect();
     (code, format!("{word}\n{lines}"))

@@ -2,7 +2,10 @@
 //! the sensors and reads no clock; what it wants to be woken for it says. Frozen and thawed, it
 //! goes on as if nothing had happened.
 
+mod command;
 pub mod snapshot;
+mod source;
+pub mod succession;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,14 +14,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::basket::Baskets;
 use crate::basket::event::{Alert, Body, Event};
+use crate::basket::succession::PastVisit;
 use crate::fusion::{Decision, Fusion};
 use crate::ids::VisitId;
-use crate::observation::{Command, GateEvent, Observation, Sensed, SourceReport, SourceState};
+use crate::insight::stock::Stock;
+use crate::observation::{Command, GateEvent, Observation, Sensed, SourceReport};
 use crate::presence::{Presence, TagEvent};
 use crate::shelf::{ShelfEvent, Shelves};
 use crate::store::{Store, View};
 use crate::tracking::{TrackEvent, Tracking};
 use crate::units::{TimeDelta, Timestamp};
+
+use self::source::Alerts;
+pub use self::succession::Past;
 
 /// What the engine is given.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +76,10 @@ struct State {
     shelves: Shelves,
     fusion: Fusion,
     baskets: Baskets,
+    stock: Stock,
+    alerts: Alerts,
+    /// Visits of a state that was lost, until they are closed.
+    past: Vec<PastVisit>,
     /// The time of the last input.
     now: Option<Timestamp>,
 }
@@ -92,6 +104,9 @@ impl Engine {
             shelves: Shelves::new(&store),
             fusion: Fusion::new(&store),
             baskets: Baskets::new(&store),
+            stock: Stock::default(),
+            alerts: Alerts::default(),
+            past: Vec::new(),
             now: None,
         };
         Self {
@@ -251,7 +266,7 @@ impl Engine {
             baskets, fusion, ..
         } = &mut self.state;
         for change in changes {
-            crate::basket::apply(at, change, baskets, fusion, &mut events);
+            crate::basket::apply(&self.store, at, change, baskets, fusion, &mut events);
         }
         self.say(events);
     }
@@ -259,13 +274,21 @@ impl Engine {
     fn on_decisions(&mut self, at: Timestamp, decisions: Vec<Decision>) {
         let mut events = Vec::new();
         let State {
-            baskets, fusion, ..
+            baskets,
+            fusion,
+            stock,
+            ..
         } = &mut self.state;
         for decision in decisions {
             match decision {
-                Decision::Action(action) if action.restock => {}
                 Decision::Action(action) => {
-                    baskets.on_action(&self.store, at, &action, &mut events);
+                    if !action.restock {
+                        baskets.on_action(&self.store, at, &action, &mut events);
+                    }
+                    for event in stock.on_action(&self.store, &action) {
+                        let body = command::stock_body(&self.store, event);
+                        events.push(baskets.number(at, None, body));
+                    }
                 }
                 Decision::Reweighed(visits) => {
                     baskets.adjust(&self.store, at, &visits, fusion, &mut events);
@@ -273,32 +296,6 @@ impl Engine {
             }
         }
         self.say(events);
-    }
-
-    fn on_command(&mut self, at: Timestamp, command: Command) {
-        match command {
-            Command::RestockBegin { shelf, .. } => self.state.fusion.on_restock(shelf, at, true),
-            Command::RestockEnd { shelf, .. } => self.state.fusion.on_restock(shelf, at, false),
-            Command::PriceSet { gtin, price } => self.state.baskets.set_price(gtin, price),
-            Command::VisitClose { visit } => {
-                let mut changes = Vec::new();
-                self.state
-                    .baskets
-                    .visits
-                    .close_by_command(at, visit, &mut changes);
-                self.on_visits(at, &changes);
-            }
-        }
-    }
-
-    fn on_source(&mut self, at: Timestamp, report: SourceReport) {
-        if let SourceReport::State { source, state, .. } = report {
-            match state {
-                SourceState::Offline => self.alert(at, "source-offline", "error", &source),
-                SourceState::Degraded => self.alert(at, "source-degraded", "warning", &source),
-                SourceState::Online => self.cleared(at, "source-offline", "error", &source),
-            }
-        }
     }
 
     fn on_timeout(&mut self, at: Timestamp, why: Wakeup) {
@@ -347,7 +344,7 @@ impl Engine {
         self.close_due(at);
         for visit in self.state.baskets.expired(at) {
             self.state.fusion.forget(visit, at);
-            self.state.baskets.forget(visit);
+            self.state.baskets.forget(at, visit);
         }
     }
 
@@ -380,20 +377,12 @@ impl Engine {
     }
 
     fn alert(&mut self, at: Timestamp, kind: &str, severity: &str, about: &str) {
-        let alert = alert(kind, severity, about);
-        let event = self
-            .state
-            .baskets
-            .number(at, None, Body::AlertRaised(alert));
-        self.say(vec![event]);
+        self.tell(at, Body::AlertRaised(Alert::new(kind, severity, about)));
     }
 
-    fn cleared(&mut self, at: Timestamp, kind: &str, severity: &str, about: &str) {
-        let alert = alert(kind, severity, about);
-        let event = self
-            .state
-            .baskets
-            .number(at, None, Body::AlertCleared(alert));
+    /// Says something of no visit.
+    fn tell(&mut self, at: Timestamp, body: Body) {
+        let event = self.state.baskets.number(at, None, body);
         self.say(vec![event]);
     }
 
@@ -405,13 +394,5 @@ impl Engine {
         if self.findings {
             self.outputs.push_back(Output::Finding(finding()));
         }
-    }
-}
-
-fn alert(kind: &str, severity: &str, about: &str) -> Alert {
-    Alert {
-        kind: kind.to_owned(),
-        severity: severity.to_owned(),
-        about: about.to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! The frozen engine: a version, whose it is, then all state. Layout: the eight bytes `basketd` and
 //! a version number; 8 bytes of the SHA-256 of the store's layout, since the state counts sensors
-//! and shelves by their place in it; 8 bytes of the SHA-256 of the state; the state in postcard's
+//! and shelves by their place in it and has drawn maps of the floor from it; 8 bytes of the SHA-256 of the state; the state in postcard's
 //! format. A snapshot of another version or layout, or a damaged one, is refused; its reader
 //! replays the journal instead.
 
@@ -9,10 +9,10 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::{Engine, State};
-use crate::store::Store;
+use crate::store::{Store, View};
 
 /// Raised whenever the state's shape changes.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const MAGIC: &[u8; 7] = b"basketd";
 
 /// Why bytes cannot be thawed.
@@ -23,8 +23,8 @@ pub enum ThawError {
     #[error("a snapshot of version {found}; this program reads version {VERSION}")]
     Version { found: u8 },
     #[error(
-        "frozen in a store of other sensors, shelves or doors than `{store}`; thaw it with the \
-         store file that it was frozen with"
+        "frozen in a store of other sensors, shelves, doors or places of them, or of another \
+         currency, than `{store}`; thaw it with the store file that it was frozen with"
     )]
     Layout { store: String },
     #[error("the snapshot is damaged: {0}")]
@@ -47,7 +47,7 @@ impl Engine {
         bytes
     }
 
-    /// The engine as it was frozen, for the same store.
+    /// The engine as it was frozen, for the same store or one with the same layout.
     pub fn thaw(store: Arc<Store>, bytes: &[u8]) -> Result<Self, ThawError> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(ThawError::Magic)?;
         let (version, rest) = rest.split_first().ok_or(ThawError::Magic)?;
@@ -70,12 +70,14 @@ impl Engine {
         }
         let state: State =
             postcard::from_bytes(rest).map_err(|e| ThawError::Damaged(e.to_string()))?;
-        Ok(Self {
-            store,
+        let mut engine = Self {
+            store: Arc::clone(&store),
             state,
             outputs: std::collections::VecDeque::new(),
             findings: false,
-        })
+        };
+        engine.adopt(store);
+        Ok(engine)
     }
 }
 
@@ -85,26 +87,37 @@ fn digest(bytes: &[u8]) -> [u8; 8] {
     first
 }
 
-/// What the state's indices stand for: everything that is counted by its place, in order.
-fn layout(store: &Store) -> [u8; 8] {
-    let ids = |kind: &str, ids: &mut dyn Iterator<Item = &String>| {
-        let mut text = format!("{kind}\n");
-        for id in ids {
-            text.push_str(id);
-            text.push('\n');
-        }
-        text
-    };
-    let mut text = format!("{}\n", store.id);
-    text += &ids("zones", &mut store.zones.iter().map(|z| &z.id));
-    text += &ids("gates", &mut store.gates.iter().map(|g| &g.id));
-    text += &ids("gondolas", &mut store.gondolas.iter().map(|g| &g.id));
-    text += &ids("shelves", &mut store.shelves.iter().map(|s| &s.id));
-    text += &ids("scales", &mut store.scales.iter().map(|s| &s.id));
-    text += &ids("readers", &mut store.readers.iter().map(|r| &r.id));
-    text += &ids("cameras", &mut store.cameras.iter().map(|c| &c.id));
-    for antenna in &store.antennas {
-        text += &format!("{:?} {}\n", antenna.reader, antenna.port);
-    }
-    digest(text.as_bytes())
+/// What the state's indices stand for, and all else of a store that the state holds a copy of or
+/// has drawn something from: where things are, what sees what, and the currency of amounts. Not
+/// the catalogue, facings, tags, names and tunables: the engine asks its store for those each time.
+pub(super) fn layout(store: &Store) -> [u8; 8] {
+    let zones: Vec<_> = store
+        .zones
+        .iter()
+        .map(|z| (&z.id, [z.entry, z.exit, z.aisle, z.staff], &z.polygon))
+        .collect();
+    let gates: Vec<_> = store.gates.iter().map(|g| (&g.id, g.zone)).collect();
+    let gondolas: Vec<_> = store
+        .gondolas
+        .iter()
+        .map(|g| (&g.id, &g.front, g.reach, &g.shelves))
+        .collect();
+    let shelves: Vec<_> = store
+        .shelves
+        .iter()
+        .map(|s| (&s.id, s.gondola, &s.scales, &s.antennas))
+        .collect();
+    let scales: Vec<_> = store.scales.iter().map(|s| (&s.id, s.shelf)).collect();
+    let readers: Vec<_> = store.readers.iter().map(|r| &r.id).collect();
+    let cameras: Vec<(&String, u32, u32, &View)> = store
+        .cameras
+        .iter()
+        .map(|c| (&c.id, c.width, c.height, &c.view))
+        .collect();
+    let layout = (
+        (&store.id, &store.currency),
+        (zones, gates, gondolas, shelves, scales),
+        (readers, &store.antennas, cameras),
+    );
+    digest(&postcard::to_stdvec(&layout).expect("ids, places and numbers all serialise"))
 }

@@ -174,6 +174,12 @@ impl Fusion {
         }
     }
 
+    /// The shelves that staff are restocking.
+    pub fn restocked(&self) -> impl Iterator<Item = ShelfIx> {
+        let begun = self.restocks.iter().filter(|(_, (_, end))| end.is_none());
+        begun.map(|(shelf, _)| *shelf)
+    }
+
     pub fn on_tag(
         &mut self,
         store: &Store,

@@ -240,7 +240,7 @@ impl Outbox {
 
     fn give(&self, job: Job) {
         // The thread ends only with the outbox.
-        drop(self.jobs.send(job));
+        self.jobs.send(job).ok();
     }
 
     fn lock_trouble(&self) -> std::sync::MutexGuard<'_, Option<Trouble>> {
@@ -545,7 +545,7 @@ impl Writer {
         }
         for barrier in work.barriers.drain(..) {
             // Whoever waited may have lost patience.
-            let _gone = barrier.send(());
+            barrier.send(()).ok();
         }
         (self.changed)();
     }

@@ -70,6 +70,8 @@ pub struct Presence {
     waiting: BTreeMap<AntennaIx, BTreeSet<Epc>>,
     /// How much later than heard reads arrive, at most of late.
     lag: TimeDelta,
+    /// Products of tags that have been at home; follows from the tags and the store.
+    #[serde(skip)]
     known: BTreeSet<Gtin>,
     /// Tags not taken in because too many are known.
     refused: u64,
@@ -91,6 +93,12 @@ impl Presence {
             known: BTreeSet::new(),
             refused: 0,
         }
+    }
+
+    /// Takes a store in which tags may stand for other products.
+    pub fn on_store(&mut self, store: &Store) {
+        let at_home = self.tags.iter().filter(|(_, tag)| tag.was_found());
+        self.known = at_home.filter_map(|(epc, _)| store.gtin_of(epc)).collect();
     }
 
     /// `captured_at` is when the reader says that it heard the tag, `at` the engine's time.
@@ -207,6 +215,7 @@ impl Presence {
                     return None;
                 };
                 tag.come_home(antenna);
+                tag.found();
                 self.rhythms[antenna.index()].homes += 1;
                 self.known.extend(store.gtin_of(&epc));
                 let home = store.antennas[antenna.index()].read_point;

@@ -28,6 +28,8 @@ struct Heard {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tag {
     standing: Standing,
+    /// Its first place was a home.
+    found: bool,
     heard: Vec<Heard>,
     /// Level at home, once known.
     home_rssi_dbm: Option<f32>,
@@ -107,6 +109,7 @@ impl Tag {
     pub(super) fn new(at: Timestamp) -> Self {
         Self {
             standing: Standing::New,
+            found: false,
             heard: Vec::new(),
             home_rssi_dbm: None,
             last_home: at,
@@ -118,6 +121,15 @@ impl Tag {
 
     pub(super) fn standing(&self) -> Standing {
         self.standing
+    }
+
+    /// Notes that its first place is a home.
+    pub(super) fn found(&mut self) {
+        self.found = true;
+    }
+
+    pub(super) fn was_found(&self) -> bool {
+        self.found
     }
 
     /// Takes a read; `cycled` says that the antenna is visited in turns, so that reads close

@@ -81,10 +81,7 @@ pub fn read(
 }
 
 /// Gives all messages of one file in the file's own order, which in a journal is that of time.
-pub fn stream(
-    path: &Path,
-    each: &mut dyn FnMut(&Message<'_>),
-) -> Result<Notices, RecordingError> {
+pub fn stream(path: &Path, each: &mut dyn FnMut(&Message<'_>)) -> Result<Notices, RecordingError> {
     let mut notices = Notices::new();
     let mut channels = Channels::default();
     read_file(path, &mut channels, &mut notices, &mut |m| each(m))?;

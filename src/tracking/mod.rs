@@ -141,6 +141,16 @@ impl Tracking {
         }
     }
 
+    /// The number of the track that began last.
+    pub fn last(&self) -> u64 {
+        self.next
+    }
+
+    /// Tracks that begin from now on have higher numbers than `last`.
+    pub fn number_after(&mut self, last: u64) {
+        self.next = self.next.max(last);
+    }
+
     /// A gate tells that its door, in this zone, opened or closed.
     pub fn on_door(&mut self, zone: ZoneIx, at: Timestamp, open: bool) {
         self.floor.on_door(zone, at, open);

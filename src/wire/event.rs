@@ -133,6 +133,18 @@ fn body(store: &Store, event: &Event) -> (&'static str, String, Value) {
                 data,
             )
         }
+        Body::StockLow {
+            shelf,
+            gtin,
+            on_hand,
+        } => {
+            let data = json!({
+                "shelf": store.shelf(*shelf).id,
+                "gtin": gtin.to_string(),
+                "on_hand": on_hand,
+            });
+            ("basketd.stock.low", shelf_subject(store, *shelf), data)
+        }
         Body::AlertRaised(a) => ("basketd.alert.raised", alert_subject(a), alert(a)),
         Body::AlertCleared(a) => ("basketd.alert.cleared", alert_subject(a), alert(a)),
     }
@@ -213,4 +225,20 @@ fn probability(p: f64) -> Value {
 /// An amount in the store's currency.
 pub fn money(store: &Store, amount: u64) -> String {
     super::money::format(amount, store.currency.digits)
+}
+
+/// The type of an event, as it is published.
+pub fn kind(event: &Event) -> &'static str {
+    match &event.body {
+        Body::VisitOpened(_) => "basketd.visit.opened",
+        Body::Item(i) if i.taken => "basketd.item.taken",
+        Body::Item(_) => "basketd.item.returned",
+        Body::BasketClosed(_) => "basketd.basket.closed",
+        Body::BasketAdjusted(_) => "basketd.basket.adjusted",
+        Body::StockChanged(_) => "basketd.stock.changed",
+        Body::StockLow { .. } => "basketd.stock.low",
+        Body::StockMisplaced { .. } => "basketd.stock.misplaced",
+        Body::AlertRaised(_) => "basketd.alert.raised",
+        Body::AlertCleared(_) => "basketd.alert.cleared",
+    }
 }

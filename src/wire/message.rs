@@ -7,12 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::money;
 use crate::engine::{Input, Wakeup};
 use crate::gs1::{Epc, Gtin};
-use crate::ids::{CameraIx, GateIx, GondolaIx, ReaderIx, ScaleIx, VisitId};
+use crate::ids::{CameraIx, GateIx, GondolaIx, ReaderIx, ScaleIx};
 use crate::observation::{
-    Admission, Class, Command, Detection, Detections, GateEvent, Observation, Sensed, SourceReport,
+    Admission, Class, Detection, Detections, GateEvent, Observation, Sensed, SourceReport,
     SourceState, TagRead,
 };
 use crate::store::Store;
@@ -163,19 +162,6 @@ struct RawDoor {
 }
 
 #[derive(Deserialize)]
-struct RawCommand {
-    command: String,
-    #[serde(default)]
-    shelf: String,
-    #[serde(default)]
-    by: String,
-    gtin: Option<Gtin>,
-    price: Option<serde_json::Value>,
-    #[serde(default)]
-    visit: String,
-}
-
-#[derive(Deserialize)]
 struct RawSource {
     source: String,
     state: RawState,
@@ -281,10 +267,8 @@ pub fn decode(
             }
         }
         Route::Command => {
-            return Ok(Decoded::Input(Input::Command(command(
-                store,
-                json(payload)?,
-            )?)));
+            let command = super::command::parse(store, payload)?;
+            return Ok(Decoded::Input(Input::Command(command)));
         }
         Route::Source => {
             let RawSource {
@@ -489,51 +473,6 @@ fn gate_event(raw: RawGate) -> Result<GateEvent, String> {
         RawGate::Door { open } => Ok(GateEvent::Door { open }),
         RawGate::Presented { token } => Ok(GateEvent::Presented { token }),
     }
-}
-
-fn command(store: &Store, raw: RawCommand) -> Result<Command, String> {
-    let shelf = || {
-        store
-            .shelf_by_id(&raw.shelf)
-            .ok_or_else(|| format!("no shelf `{}`", short(&raw.shelf)))
-    };
-    match raw.command.as_str() {
-        "restock.begin" => Ok(Command::RestockBegin {
-            shelf: shelf()?,
-            by: raw.by,
-        }),
-        "restock.end" => Ok(Command::RestockEnd {
-            shelf: shelf()?,
-            by: raw.by,
-        }),
-        "price.set" => {
-            let gtin = raw.gtin.ok_or("`price.set` without `gtin`")?;
-            if !store.catalog.contains_key(&gtin) {
-                return Err(format!("no product {gtin} in the catalogue"));
-            }
-            let text = match raw.price {
-                Some(serde_json::Value::String(text)) => text,
-                Some(serde_json::Value::Number(number)) => number.to_string(),
-                _ => return Err("`price.set` without `price`".to_owned()),
-            };
-            let price = money::parse(&text, store.currency.digits).ok_or_else(|| {
-                format!("`{}` is no price in {}", short(&text), store.currency.code)
-            })?;
-            Ok(Command::PriceSet { gtin, price })
-        }
-        "visit.close" => {
-            let number = raw.visit.strip_prefix("v-").and_then(|n| n.parse().ok());
-            let visit = number
-                .map(VisitId)
-                .ok_or_else(|| format!("no visit `{}`", short(&raw.visit)))?;
-            Ok(Command::VisitClose { visit })
-        }
-        other => Err(format!("an unknown command `{}`", short(other))),
-    }
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 /// The picture of a `foxglove.CompressedImage` (protobuf): field 2, `data`.

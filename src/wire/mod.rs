@@ -1,6 +1,10 @@
 //! Pure codecs: recording messages and events. Bytes have one shape, told here; refusals name
 //! what was found and what is allowed.
 
+pub mod command;
+pub mod delivery;
+pub mod encode;
 pub mod event;
 pub mod message;
 pub mod money;
+pub mod topic;

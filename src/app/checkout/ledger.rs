@@ -46,8 +46,13 @@ impl Envelope {
         if number.starts_with('t') {
             return Ok(None);
         }
-        let n: i64 = number.parse().map_err(|_| format!("`id` ends in `{number}`"))?;
-        let n = u64::try_from(n).ok().filter(|n| *n > 0).ok_or("an `n` below 1")?;
+        let n: i64 = number
+            .parse()
+            .map_err(|_| format!("`id` ends in `{number}`"))?;
+        let n = u64::try_from(n)
+            .ok()
+            .filter(|n| *n > 0)
+            .ok_or("an `n` below 1")?;
         let store = text("source")?.strip_prefix("/stores/");
         Ok(Some(Self {
             store: store.ok_or("a `source` of another kind")?.to_owned(),
@@ -111,7 +116,9 @@ impl Ledger {
         for event in events {
             journals.insert((&event.store, &event.journal));
             if !file(&transaction, event)? {
-                applied.conflicts.push(format!("{}/{}", event.journal, event.n));
+                applied
+                    .conflicts
+                    .push(format!("{}/{}", event.journal, event.n));
             }
         }
         for (store, journal) in journals {
@@ -127,7 +134,13 @@ impl Ledger {
 
 /// Files an event; `false` where another of its id is there.
 fn file(db: &Transaction<'_>, event: &Envelope) -> rusqlite::Result<bool> {
-    let key = params![event.store, event.journal, event.n as i64, event.kind, event.body];
+    let key = params![
+        event.store,
+        event.journal,
+        event.n as i64,
+        event.kind,
+        event.body
+    ];
     let text = "insert into event values(?1, ?2, ?3, ?4, ?5) on conflict do nothing";
     if db.prepare_cached(text)?.execute(key)? == 1 {
         return Ok(true);
@@ -151,7 +164,9 @@ fn advance(
     receipts: &mut Vec<String>,
 ) -> anyhow::Result<u64> {
     let text = "select through from watermark where store = ?1 and journal = ?2";
-    let known = db.prepare_cached(text)?.query_row([store, journal], |row| row.get(0));
+    let known = db
+        .prepare_cached(text)?
+        .query_row([store, journal], |row| row.get(0));
     let before: i64 = known.optional()?.unwrap_or(0);
     let mut through = before;
     let text = "select n, type, body from event
@@ -170,7 +185,8 @@ fn advance(
     if through > before {
         let text = "insert into watermark values(?1, ?2, ?3)
                     on conflict do update set through = excluded.through";
-        db.prepare_cached(text)?.execute(params![store, journal, through])?;
+        db.prepare_cached(text)?
+            .execute(params![store, journal, through])?;
     }
     Ok(u64::try_from(through).unwrap_or(0))
 }
@@ -190,38 +206,53 @@ fn apply(
     let event: Value = serde_json::from_str(body)?;
     let data = &event["data"];
     let of = |key: &str| data[key].as_str();
-    let Some(visit) = of("visit") else { return Ok(None) };
+    let Some(visit) = of("visit") else {
+        return Ok(None);
+    };
     let text = "insert into receipt values(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                 on conflict do update set total = excluded.total, decision = excluded.decision,
                 lines = excluded.lines, adjusted = receipt.adjusted + 1";
-    let (total, decision) = (of("total").unwrap_or(""), of("decision").unwrap_or("review"));
+    let (total, decision) = (
+        of("total").unwrap_or(""),
+        of("decision").unwrap_or("review"),
+    );
     let lines = data["lines"].to_string();
     db.prepare_cached(text)?.execute(params![
-        store, visit, of("token"), total, of("currency"), decision, lines, i64::from(adjusted)
+        store,
+        visit,
+        of("token"),
+        total,
+        of("currency"),
+        decision,
+        lines,
+        i64::from(adjusted)
     ])?;
     Ok(Some(receipt(store, visit, data, adjusted)))
 }
 
 fn receipt(store: &str, visit: &str, data: &Value, adjusted: bool) -> String {
     let of = |key: &str| data[key].as_str().unwrap_or("");
-    let who = data["token"].as_str().unwrap_or(if adjusted { "" } else { "anonymous" });
+    let who = data["token"]
+        .as_str()
+        .unwrap_or(if adjusted { "" } else { "anonymous" });
     let again = if adjusted { "adjusted " } else { "" };
     let mut out = format!("{store} {visit} {who} {again}{}", of("decision"));
     for line in data["lines"].as_array().into_iter().flatten() {
         let of = |key: &str| line[key].as_str().unwrap_or("");
         let quantity = line["quantity"].as_u64().unwrap_or(0);
         // Writing to a string never fails.
-        drop(write!(
+        write!(
             out,
             "\n    {quantity:>3} x {}  {:<40} {:>9}",
             of("gtin"),
             of("name"),
             of("unit_price")
-        ));
+        )
+        .ok();
     }
-    drop(write!(out, "\n    total {:>57} {}", of("total"), of("currency")));
+    write!(out, "\n    total {:>57} {}", of("total"), of("currency")).ok();
     for reason in data["reasons"].as_array().into_iter().flatten() {
-        drop(write!(out, "\n    because {}", reason.as_str().unwrap_or("")));
+        write!(out, "\n    because {}", reason.as_str().unwrap_or("")).ok();
     }
     out
 }
@@ -231,9 +262,8 @@ mod tests {
     use super::*;
 
     fn event(n: u64, kind: &str, data: &str) -> Envelope {
-        let body = format!(
-            r#"{{"id":"j/{n}","source":"/stores/s","type":"{kind}","data":{data}}}"#
-        );
+        let body =
+            format!(r#"{{"id":"j/{n}","source":"/stores/s","type":"{kind}","data":{data}}}"#);
         Envelope::read(body).unwrap().unwrap()
     }
 
@@ -269,7 +299,13 @@ mod tests {
 
     #[test]
     fn what_is_no_event_is_refused() {
-        for text in ["", "[]", "{}", r#"{"id":"j/x"}"#, r#"{"id":"j/0","source":"/stores/s","type":"t"}"#] {
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"id":"j/x"}"#,
+            r#"{"id":"j/0","source":"/stores/s","type":"t"}"#,
+        ] {
             assert!(Envelope::read(text.to_owned()).is_err(), "{text}");
         }
         let traffic = r#"{"id":"j/t7","source":"/stores/s","type":"t"}"#;

@@ -36,7 +36,9 @@ impl Commands {
     pub(super) async fn run(self, mut asked: mpsc::Receiver<uplink::Asked>) {
         while let Some(asked) = asked.recv().await {
             let reply = self.carry_out(&asked).await;
-            let Some(to) = &asked.response_topic else { continue };
+            let Some(to) = &asked.response_topic else {
+                continue;
+            };
             if !is_plain(to) {
                 tracing::warn!("a response topic with wildcards is not answered");
                 continue;
@@ -72,7 +74,7 @@ impl Commands {
         let reply = self.ask(Value::Object(payload)).await;
         if let Some(from) = from.filter(|_| reply.ok) {
             // The uplink has gone only where the daemon ends.
-            drop(self.resend.send(from).await);
+            self.resend.send(from).await.ok();
         }
         reply
     }
@@ -87,9 +89,9 @@ impl Commands {
         match tokio::time::timeout(PATIENCE, answered).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(_)) => Reply::refused("the box is going down".to_owned()),
-            Err(_) => Reply::refused(
-                "not on disk within 10 s; it may still be carried out".to_owned(),
-            ),
+            Err(_) => {
+                Reply::refused("not on disk within 10 s; it may still be carried out".to_owned())
+            }
         }
     }
 
@@ -108,9 +110,9 @@ impl Commands {
         let reader = crate::outbox::Reader::open(self.outbox.path());
         let first = reader.and_then(|reader| reader.first_n());
         match first {
-            Ok(Some(first)) if from < first => {
-                Err(format!("`from` {from}: the first event that is kept is {first}"))
-            }
+            Ok(Some(first)) if from < first => Err(format!(
+                "`from` {from}: the first event that is kept is {first}"
+            )),
             Ok(_) => Ok(from),
             Err(error) => Err(error.to_string()),
         }
@@ -120,7 +122,11 @@ impl Commands {
         let reasons = self.health.reasons();
         let report = self.health.uplink.lock();
         let report = report.unwrap_or_else(PoisonError::into_inner).clone();
-        let state = if reasons.is_empty() { State::Online } else { State::Degraded };
+        let state = if reasons.is_empty() {
+            State::Online
+        } else {
+            State::Degraded
+        };
         let sources = self.health.sources().into_iter();
         StatusReport {
             store: self.store.clone(),

@@ -70,7 +70,11 @@ impl Disk {
         };
         let mib = |bytes: u64| bytes >> 20;
         self.why = if outbox == Space::Enough {
-            format!("{} MiB left on the disk of {}", mib(free), self.state.display())
+            format!(
+                "{} MiB left on the disk of {}",
+                mib(free),
+                self.state.display()
+            )
         } else {
             format!(
                 "{} MiB of events wait for the backend; the limit `outbox_bytes` is {} MiB",
@@ -91,12 +95,7 @@ impl Disk {
     }
 
     /// Removes files of the journal past its limits; gives what is left, files and bytes.
-    pub(super) fn prune(
-        &self,
-        folder: &Path,
-        space: Space,
-        keep: usize,
-    ) -> io::Result<(u64, u64)> {
+    pub(super) fn prune(&self, folder: &Path, space: Space, keep: usize) -> io::Result<(u64, u64)> {
         let now_s = u64::try_from(clock::wall().as_micros() / 1_000_000).unwrap_or(0);
         let before_s = now_s.saturating_sub(self.journal_days.saturating_mul(86_400));
         let left = super::sequencer::prune(folder, self.journal_bytes, before_s, keep)?;

@@ -206,28 +206,128 @@ impl Health {
         let counts = &self.counts;
         out.one("basketd_up", "gauge", "1 while the daemon runs.", 1.0);
         let ready = f64::from(u8::from(self.is_ready()));
-        out.one("basketd_ready", "gauge", "1 where sensors are taken and events kept.", ready);
+        out.one(
+            "basketd_ready",
+            "gauge",
+            "1 where sensors are taken and events kept.",
+            ready,
+        );
         let degraded = f64::from(u8::from(!self.reasons().is_empty()));
-        out.one("basketd_degraded", "gauge", "1 where something is wrong; /readyz says what.", degraded);
+        out.one(
+            "basketd_degraded",
+            "gauge",
+            "1 where something is wrong; /readyz says what.",
+            degraded,
+        );
         for (name, kind, help, value) in [
-            ("basketd_inputs_total", "counter", "Inputs that the engine was given.", of(&counts.inputs)),
-            ("basketd_timers_total", "counter", "Deadlines of the engine that fired.", of(&counts.timers)),
-            ("basketd_events_total", "counter", "Events that the engine made.", of(&counts.events)),
-            ("basketd_inputs_waiting", "gauge", "Inputs taken in one turn of the sequencer.", of(&counts.waiting_inputs)),
-            ("basketd_open_visits", "gauge", "Visits without a receipt.", of(&counts.open_visits)),
-            ("basketd_engine_nanoseconds_total", "counter", "Time spent in the engine.", of(&counts.engine_nanos)),
-            ("basketd_journal_bytes", "gauge", "Size of the journal.", of(&counts.journal_bytes)),
-            ("basketd_journal_files", "gauge", "Files of the journal.", of(&counts.journal_files)),
-            ("basketd_snapshot_bytes", "gauge", "Size of the last frozen engine.", of(&counts.snapshot_bytes)),
-            ("basketd_commands_total", "counter", "Commands carried out.", of(&counts.commands)),
-            ("basketd_commands_refused_total", "counter", "Commands refused.", of(&counts.commands_refused)),
-            ("basketd_outbox_events", "gauge", "Events that wait for the backend.", outbox.unconfirmed()),
-            ("basketd_outbox_bytes", "gauge", "Bytes of events that wait for the backend.", outbox.waiting_bytes),
-            ("basketd_outbox_committed", "gauge", "The last event that is on disk.", outbox.committed),
-            ("basketd_outbox_confirmed", "gauge", "The last event that the backend has confirmed.", outbox.confirmed),
-            ("basketd_outbox_commits_total", "counter", "Transactions of the outbox.", outbox.commits),
-            ("basketd_traffic_bytes", "gauge", "Bytes of traffic and interest not sent.", outbox.traffic_bytes),
-            ("basketd_traffic_dropped_total", "counter", "Traffic and interest events dropped for space or age.", outbox.traffic_dropped),
+            (
+                "basketd_inputs_total",
+                "counter",
+                "Inputs that the engine was given.",
+                of(&counts.inputs),
+            ),
+            (
+                "basketd_timers_total",
+                "counter",
+                "Deadlines of the engine that fired.",
+                of(&counts.timers),
+            ),
+            (
+                "basketd_events_total",
+                "counter",
+                "Events that the engine made.",
+                of(&counts.events),
+            ),
+            (
+                "basketd_inputs_waiting",
+                "gauge",
+                "Inputs taken in one turn of the sequencer.",
+                of(&counts.waiting_inputs),
+            ),
+            (
+                "basketd_open_visits",
+                "gauge",
+                "Visits without a receipt.",
+                of(&counts.open_visits),
+            ),
+            (
+                "basketd_engine_nanoseconds_total",
+                "counter",
+                "Time spent in the engine.",
+                of(&counts.engine_nanos),
+            ),
+            (
+                "basketd_journal_bytes",
+                "gauge",
+                "Size of the journal.",
+                of(&counts.journal_bytes),
+            ),
+            (
+                "basketd_journal_files",
+                "gauge",
+                "Files of the journal.",
+                of(&counts.journal_files),
+            ),
+            (
+                "basketd_snapshot_bytes",
+                "gauge",
+                "Size of the last frozen engine.",
+                of(&counts.snapshot_bytes),
+            ),
+            (
+                "basketd_commands_total",
+                "counter",
+                "Commands carried out.",
+                of(&counts.commands),
+            ),
+            (
+                "basketd_commands_refused_total",
+                "counter",
+                "Commands refused.",
+                of(&counts.commands_refused),
+            ),
+            (
+                "basketd_outbox_events",
+                "gauge",
+                "Events that wait for the backend.",
+                outbox.unconfirmed(),
+            ),
+            (
+                "basketd_outbox_bytes",
+                "gauge",
+                "Bytes of events that wait for the backend.",
+                outbox.waiting_bytes,
+            ),
+            (
+                "basketd_outbox_committed",
+                "gauge",
+                "The last event that is on disk.",
+                outbox.committed,
+            ),
+            (
+                "basketd_outbox_confirmed",
+                "gauge",
+                "The last event that the backend has confirmed.",
+                outbox.confirmed,
+            ),
+            (
+                "basketd_outbox_commits_total",
+                "counter",
+                "Transactions of the outbox.",
+                outbox.commits,
+            ),
+            (
+                "basketd_traffic_bytes",
+                "gauge",
+                "Bytes of traffic and interest not sent.",
+                outbox.traffic_bytes,
+            ),
+            (
+                "basketd_traffic_dropped_total",
+                "counter",
+                "Traffic and interest events dropped for space or age.",
+                outbox.traffic_dropped,
+            ),
         ] {
             out.one(name, kind, help, value as f64);
         }
@@ -237,14 +337,43 @@ impl Health {
     }
 
     fn uplink_metrics(&self, out: &mut Metrics) {
-        let report = self.uplink.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let report = self
+            .uplink
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let connected = u64::from(report.connected);
         for (name, kind, help, value) in [
-            ("basketd_mqtt_connected", "gauge", "1 while the broker is connected.", connected),
-            ("basketd_mqtt_connects_total", "counter", "Connections made.", report.connects),
-            ("basketd_mqtt_published_total", "counter", "Events handed to the broker, repeats among them.", report.published),
-            ("basketd_mqtt_resent_total", "counter", "Times that all unconfirmed events were sent again.", report.resent),
-            ("basketd_mqtt_refused_total", "counter", "Events that the broker refused.", report.refused),
+            (
+                "basketd_mqtt_connected",
+                "gauge",
+                "1 while the broker is connected.",
+                connected,
+            ),
+            (
+                "basketd_mqtt_connects_total",
+                "counter",
+                "Connections made.",
+                report.connects,
+            ),
+            (
+                "basketd_mqtt_published_total",
+                "counter",
+                "Events handed to the broker, repeats among them.",
+                report.published,
+            ),
+            (
+                "basketd_mqtt_resent_total",
+                "counter",
+                "Times that all unconfirmed events were sent again.",
+                report.resent,
+            ),
+            (
+                "basketd_mqtt_refused_total",
+                "counter",
+                "Events that the broker refused.",
+                report.refused,
+            ),
         ] {
             out.one(name, kind, help, value as f64);
         }
@@ -253,7 +382,11 @@ impl Health {
     fn source_metrics(&self, out: &mut Metrics) {
         let state = self.lock();
         let now = self.clock.millis();
-        out.head("basketd_source_age_seconds", "gauge", "Time since a sensor's last word.");
+        out.head(
+            "basketd_source_age_seconds",
+            "gauge",
+            "Time since a sensor's last word.",
+        );
         for (name, source) in &state.sources {
             if let Some(heard) = source.heard_ms {
                 let age = now.saturating_sub(heard) as f64 / 1e3;
@@ -265,17 +398,36 @@ impl Health {
             let up = f64::from(u8::from(source.state == SourceState::Online));
             out.of("basketd_source_up", "source", name, up);
         }
-        out.head("basketd_source_messages_total", "counter", "Messages of a sensor.");
+        out.head(
+            "basketd_source_messages_total",
+            "counter",
+            "Messages of a sensor.",
+        );
         for (name, source) in &state.sources {
-            out.of("basketd_source_messages_total", "source", name, source.messages as f64);
+            out.of(
+                "basketd_source_messages_total",
+                "source",
+                name,
+                source.messages as f64,
+            );
         }
         out.head("basketd_lost_total", "counter", "What was lost, by reason.");
         for (why, count) in &state.losses {
             out.of("basketd_lost_total", "reason", why, *count as f64);
         }
         let (frames, seconds) = (state.inference.frames, state.inference.run_ns as f64 / 1e9);
-        out.one("basketd_inference_frames_total", "counter", "Frames that models looked at.", frames as f64);
-        out.one("basketd_inference_seconds_total", "counter", "Time that models took.", seconds);
+        out.one(
+            "basketd_inference_frames_total",
+            "counter",
+            "Frames that models looked at.",
+            frames as f64,
+        );
+        out.one(
+            "basketd_inference_seconds_total",
+            "counter",
+            "Time that models took.",
+            seconds,
+        );
     }
 }
 
@@ -302,16 +454,19 @@ struct Metrics(String);
 impl Metrics {
     fn head(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a string never fails.
-        drop(write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n").ok();
     }
 
     fn one(&mut self, name: &str, kind: &str, help: &str, value: f64) {
         self.head(name, kind, help);
-        drop(writeln!(self.0, "{name} {value}"));
+        writeln!(self.0, "{name} {value}").ok();
     }
 
     fn of(&mut self, name: &str, label: &str, of: &str, value: f64) {
-        let of = of.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        drop(writeln!(self.0, "{name}{{{label}=\"{of}\"}} {value}"));
+        let of = of
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n");
+        writeln!(self.0, "{name}{{{label}=\"{of}\"}} {value}").ok();
     }
 }

@@ -101,7 +101,9 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
     let health = Arc::new(Health::new());
     // Before the state is touched: an address that is taken is an error of the store file.
     let listen = loaded.settings.console.listen;
-    let listener = crate::console::listen(listen).await.map_err(anyhow::Error::msg)?;
+    let listener = crate::console::listen(listen)
+        .await
+        .map_err(anyhow::Error::msg)?;
     let state = StateDir::open(&loaded)?;
     let wake = Arc::new(Notify::new());
     let woken = Arc::clone(&wake);
@@ -150,7 +152,12 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
         outbox: Arc::clone(&outbox),
         health: Arc::clone(&health),
     })
-    .with_context(|| format!("failed to begin the journal in {}", state.journal().display()))?;
+    .with_context(|| {
+        format!(
+            "failed to begin the journal in {}",
+            state.journal().display()
+        )
+    })?;
     let engine = std::thread::Builder::new()
         .name("engine".into())
         .spawn(move || sequencer.run(&given))?;
@@ -159,7 +166,16 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
     health.set_ready(true);
     systemd::ready(&store.id);
     tracing::info!(store = store.id, journal = origin.journal, console = %listen, "running");
-    serve(args, &inlet, &health, &outbox, &state, tape.as_ref(), &edges).await?;
+    serve(
+        args,
+        &inlet,
+        &health,
+        &outbox,
+        &state,
+        tape.as_ref(),
+        &edges,
+    )
+    .await?;
     end(inlet, engine, tape, edges, &health).await
 }
 
@@ -228,7 +244,7 @@ async fn end(
             }
         }
         // A sequencer that has gone has ended already.
-        drop(inlet.give(Given::Stop));
+        inlet.give(Given::Stop).ok();
         engine.join()
     });
     let ended = tokio::time::timeout(END, joined).await;
@@ -309,13 +325,22 @@ fn start_tape(
         times: args.repeat,
     };
     let (store, inlet, health) = (Arc::clone(store), inlet.clone(), Arc::clone(health));
-    let player = Player::new(tape, store, &loaded.models, inlet, health, Arc::clone(&stop))?;
+    let player = Player::new(
+        tape,
+        store,
+        &loaded.models,
+        inlet,
+        health,
+        Arc::clone(&stop),
+    )?;
     let play = move || {
         if let Err(error) = player.play(begin_at) {
             tracing::error!("the recording cannot be played on: {error:#}");
         }
     };
-    let thread = std::thread::Builder::new().name("tape".into()).spawn(play)?;
+    let thread = std::thread::Builder::new()
+        .name("tape".into())
+        .spawn(play)?;
     Ok(Some(TapeThread { thread, stop }))
 }
 
@@ -422,8 +447,12 @@ async fn read_anew(args: &Args, inlet: &Inlet, state: &StateDir) -> Result<Strin
     let loaded = loaded.map_err(|error| error.to_string())??;
     let (answer, answered) = oneshot::channel();
     let given = Given::Reload(Box::new(loaded), answer);
-    inlet.try_give(given).map_err(|_| "the box is too busy; try again".to_owned())?;
-    answered.await.unwrap_or_else(|_| Err("the box is going down".to_owned()))
+    inlet
+        .try_give(given)
+        .map_err(|_| "the box is too busy; try again".to_owned())?;
+    answered
+        .await
+        .unwrap_or_else(|_| Err("the box is going down".to_owned()))
 }
 
 /// Where state is kept when neither the store file nor systemd says.

@@ -70,8 +70,10 @@ impl Player {
         }
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let pool = pool(&store, models, &facts, false, workers)?;
-        let (pool, inferred): (Option<Pool>, _) =
-            pool.map_or((None, BTreeSet::new()), |(pool, cameras)| (Some(pool), cameras));
+        let (pool, inferred): (Option<Pool>, _) = pool
+            .map_or((None, BTreeSet::new()), |(pool, cameras)| {
+                (Some(pool), cameras)
+            });
         Ok(Self {
             tape,
             facts,
@@ -116,7 +118,7 @@ impl Player {
             self.last = self.last + BETWEEN;
         }
         // The sequencer may have gone; then nobody waits for the end.
-        drop(self.inlet.give(Given::TapeEnded));
+        self.inlet.give(Given::TapeEnded).ok();
         Ok(())
     }
 
@@ -124,7 +126,11 @@ impl Player {
         let number = message.channel.number;
         while self.topics.len() <= number {
             let channel = message.channel;
-            let encoding = if channel.encoding == "json" { "jsonschema" } else { channel.encoding.as_str() };
+            let encoding = if channel.encoding == "json" {
+                "jsonschema"
+            } else {
+                channel.encoding.as_str()
+            };
             self.topics.push(Arc::new(Topic {
                 topic: channel.topic.clone(),
                 schema: channel.schema.clone(),
@@ -151,7 +157,8 @@ impl Player {
                 self.push(Step::Frame(camera, sensed), Some(Frame { camera, bytes }))
             }
             Err(why) => {
-                self.health.lose(&format!("{}: {why}", sensed.topic.topic), 1);
+                self.health
+                    .lose(&format!("{}: {why}", sensed.topic.topic), 1);
                 Ok(())
             }
         }
@@ -159,7 +166,10 @@ impl Player {
 
     /// The camera of a topic of frames that a model has to look at.
     fn to_infer(&self, topic: &Topic) -> Option<CameraIx> {
-        let id = topic.topic.strip_prefix("/camera/")?.strip_suffix("/image")?;
+        let id = topic
+            .topic
+            .strip_prefix("/camera/")?
+            .strip_suffix("/image")?;
         let camera = self.store.camera_by_id(id)?;
         self.inferred.contains(&camera).then_some(camera)
     }
@@ -194,11 +204,19 @@ impl Player {
                 let model = self.store.cameras[camera.index()].model.as_deref();
                 let payload = encode::detections(&self.store, &seen, model);
                 let topic = Arc::new(topic);
-                let sensed = Sensed { topic, at, captured_at, payload };
+                let sensed = Sensed {
+                    topic,
+                    at,
+                    captured_at,
+                    payload,
+                };
                 self.inlet.give(Given::Sensed(sensed))
             }
             Some(Err(error)) => {
-                self.health.lose(&format!("camera `{id}`: a frame was not looked at: {error}"), 1);
+                self.health.lose(
+                    &format!("camera `{id}`: a frame was not looked at: {error}"),
+                    1,
+                );
                 Ok(())
             }
             None => Ok(()),
@@ -206,7 +224,9 @@ impl Player {
     }
 
     fn wait_until(&self, at: Timestamp) {
-        let Speed::Times(times) = self.tape.speed else { return };
+        let Speed::Times(times) = self.tape.speed else {
+            return;
+        };
         let due_s = at.secs_since(self.began).max(0.0) / times;
         loop {
             let wait_s = due_s - self.watch.nanos() as f64 / 1e9;
@@ -218,4 +238,3 @@ impl Player {
         }
     }
 }
-

@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use super::kept::Kept;
 use super::{pending, rows};
-use crate::engine::{Engine, Input, Output, Past, PastVisit};
+use crate::basket::succession::PastVisit;
+use crate::engine::succession::Past;
+use crate::engine::{Engine, Input, Output};
 use crate::gs1::Gtin;
 use crate::outbox::{OpenVisit, Reader, Row};
 use crate::recording::journal::{self, Beginning, JournalFile};
@@ -97,7 +99,7 @@ fn start(
     for (i, file) in files.iter().enumerate().rev() {
         match thaw(place, file) {
             Ok((engine, store, pending)) => {
-                let made = engine.last_n();
+                let made = engine.numbers().0 - 1;
                 let first = pending.first().map_or(made, |row| row.n.saturating_sub(1));
                 let start = Start {
                     engine,
@@ -117,7 +119,7 @@ fn start(
         }
     }
     if let Some(start) = &oldest {
-        let from = start.engine.last_n() + 1;
+        let from = start.engine.numbers().0;
         notes.push(format!(
             "the outbox ends at event {last_n} and the journal begins at {from}: events between \
              are lost to the outbox"
@@ -126,10 +128,7 @@ fn start(
     oldest
 }
 
-fn thaw(
-    place: &Place<'_>,
-    file: &JournalFile,
-) -> Result<(Engine, Arc<Store>, Vec<Row>), String> {
+fn thaw(place: &Place<'_>, file: &JournalFile) -> Result<(Engine, Arc<Store>, Vec<Row>), String> {
     let begins = journal::beginning(&file.path).map_err(|error| error.to_string())?;
     let Beginning {
         metadata,
@@ -165,7 +164,11 @@ fn replayed(
         store: start.store,
         origin: place.origin,
         last_n,
-        rows: start.pending.into_iter().filter(|row| row.n > last_n).collect(),
+        rows: start
+            .pending
+            .into_iter()
+            .filter(|row| row.n > last_n)
+            .collect(),
         inputs: 0,
         last_at: None,
         routes: Vec::new(),
@@ -229,7 +232,11 @@ impl Replay<'_> {
     /// Goes on with the next file, or thaws there where the file before may lack something.
     fn next_file(&mut self, place: &Place<'_>, file: &JournalFile) {
         let begins = journal::beginning(&file.path).unwrap_or_default();
-        if begins.metadata.get("resync").is_none_or(|resync| resync != "true") {
+        if begins
+            .metadata
+            .get("resync")
+            .is_none_or(|resync| resync != "true")
+        {
             return;
         }
         match thaw(place, file) {
@@ -237,7 +244,8 @@ impl Replay<'_> {
                 self.engine = engine;
                 self.store = store;
                 let known = self.rows.last().map_or(self.last_n, |row| row.n);
-                self.rows.extend(pending.into_iter().filter(|row| row.n > known));
+                self.rows
+                    .extend(pending.into_iter().filter(|row| row.n > known));
             }
             Err(why) => tracing::warn!("{}: {why}", file.path.display()),
         }
@@ -291,8 +299,8 @@ fn resumed(
     let open = place.reader.open_visits()?;
     let open = open.iter().filter(|visit| visit.opened_at_us > since);
     let past = Past {
-        last_n,
-        last_visit: place.reader.last_visit()?,
+        next_n: last_n + 1,
+        next_visit: place.reader.last_visit()? + 1,
         open: open.filter_map(past_visit).collect(),
     };
     let mut engine = Engine::resume(Arc::clone(place.store), past);
@@ -320,7 +328,6 @@ fn past_visit(open: &OpenVisit) -> Option<PastVisit> {
         visit: crate::ids::VisitId(number),
         token: open.token.clone(),
         member: None,
-        gate: None,
         entered_at: Timestamp::from_micros(open.opened_at_us),
         sequence: 0,
         lines: Vec::new(),
@@ -334,7 +341,7 @@ fn past_visit(open: &OpenVisit) -> Option<PastVisit> {
         let text = |key: &str| data[key].as_str().map(str::to_owned);
         let sign = match event["type"].as_str()? {
             "basketd.visit.opened" => {
-                (past.member, past.gate) = (text("member"), text("gate"));
+                past.member = text("member");
                 continue;
             }
             "basketd.item.taken" => 1,
@@ -351,6 +358,8 @@ fn past_visit(open: &OpenVisit) -> Option<PastVisit> {
         line.1 = digits.parse().unwrap_or(line.1);
     }
     let left = lines.into_iter();
-    past.lines = left.map(|(gtin, (quantity, price))| (gtin, quantity, price)).collect();
+    past.lines = left
+        .map(|(gtin, (quantity, price))| (gtin, quantity, price))
+        .collect();
     Some(past)
 }

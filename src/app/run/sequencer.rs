@@ -359,14 +359,17 @@ impl Sequencer {
 
     /// Writes to the journal; `false` where that fails, and the input must not go on.
     fn journal_it(&mut self, topic: &Topic, times: (Timestamp, Timestamp), bytes: &[u8]) -> bool {
-        let Some(journal) = &mut self.journal else { return false };
+        let Some(journal) = &mut self.journal else {
+            return false;
+        };
         let text = encode::schema_text(&topic.schema).unwrap_or_default();
         let schema = (topic.schema.as_str(), topic.schema_encoding.as_str(), text);
         let times = (times.0.as_nanos(), times.1.as_nanos());
         match journal.write(&topic.topic, schema, &topic.encoding, times, bytes) {
             Ok(()) => true,
             Err(error) => {
-                self.break_down(&format!("{}: {error}", journal.path.display()), true);
+                let why = format!("{}: {error}", journal.path.display());
+                self.break_down(&why, true);
                 false
             }
         }
@@ -375,11 +378,19 @@ impl Sequencer {
     fn source(&mut self, report: SourceReport) {
         let at = self.now;
         let (topic, schema) = match &report {
-            SourceReport::State { source, state, reason } => {
+            SourceReport::State {
+                source,
+                state,
+                reason,
+            } => {
                 self.health.source(source, *state, reason, at.to_string());
                 ("/source", "basketd.SourceState")
             }
-            SourceReport::Gap { source, lost, reason } => {
+            SourceReport::Gap {
+                source,
+                lost,
+                reason,
+            } => {
                 self.health.lose(&format!("{source}: {reason}"), *lost);
                 ("/gap", "basketd.SourceGap")
             }
@@ -392,7 +403,10 @@ impl Sequencer {
     fn command(&mut self, asked: Asked) {
         self.advance();
         let refused = |answer: tokio::sync::oneshot::Sender<Reply>, why: String| {
-            self.health.counts.commands_refused.fetch_add(1, Ordering::Relaxed);
+            self.health
+                .counts
+                .commands_refused
+                .fetch_add(1, Ordering::Relaxed);
             tracing::warn!("a command is refused: {why}");
             // Whoever asked may have gone.
             drop(answer.send(Reply::refused(why)));
@@ -423,7 +437,8 @@ impl Sequencer {
         }
         self.health.counts.commands.fetch_add(1, Ordering::Relaxed);
         // Answered when it is on disk.
-        self.then.push(Box::new(move || drop(asked.answer.send(done))));
+        self.then
+            .push(Box::new(move || drop(asked.answer.send(done))));
     }
 
     /// Hands this turn's events to the outbox, after the journal's bytes.
@@ -448,7 +463,11 @@ impl Sequencer {
             None => None,
         };
         let committed = self.outbox.committed();
-        while self.uncommitted.front().is_some_and(|row| row.n <= committed) {
+        while self
+            .uncommitted
+            .front()
+            .is_some_and(|row| row.n <= committed)
+        {
             self.uncommitted.pop_front();
         }
         let events = std::mem::take(&mut self.rows);
@@ -457,7 +476,9 @@ impl Sequencer {
             return;
         }
         let counts = &self.health.counts;
-        counts.events.fetch_add(events.len() as u64, Ordering::Relaxed);
+        counts
+            .events
+            .fetch_add(events.len() as u64, Ordering::Relaxed);
         self.uncommitted.extend(events.iter().cloned());
         self.outbox.write(Batch {
             events,
@@ -590,7 +611,9 @@ impl Sequencer {
     /// Waits for space, and counts what is lost meanwhile.
     fn broken_turn(&mut self, inlet: &Receiver<Given>) {
         let now = self.watch.millis();
-        let Some(broken) = &mut self.broken else { return };
+        let Some(broken) = &mut self.broken else {
+            return;
+        };
         if now - broken.tried_ms >= RETRY_MS {
             broken.tried_ms = now;
             self.try_to_mend();
@@ -610,8 +633,14 @@ impl Sequencer {
                 drop(asked.answer.send(Reply::refused(why)));
             }
             Ok(Given::Source(report)) => {
-                if let SourceReport::State { source, state, reason } = report {
-                    self.health.source(&source, state, &reason, self.now.to_string());
+                if let SourceReport::State {
+                    source,
+                    state,
+                    reason,
+                } = report
+                {
+                    self.health
+                        .source(&source, state, &reason, self.now.to_string());
                 }
             }
             Ok(Given::Reload(_, answer)) => {
@@ -632,7 +661,8 @@ impl Sequencer {
             journal_is_broken || trouble.as_ref().is_some_and(|trouble| trouble.journal);
         if journal_is_broken {
             if let Err(error) = self.rotate(true) {
-                self.health.set("storage", Some(format!("the journal: {error}")));
+                self.health
+                    .set("storage", Some(format!("the journal: {error}")));
                 return;
             }
             if let Some(broken) = &mut self.broken {
@@ -653,7 +683,9 @@ impl Sequencer {
     }
 
     fn mended(&mut self) {
-        let Some(broken) = self.broken.take() else { return };
+        let Some(broken) = self.broken.take() else {
+            return;
+        };
         self.health.set("storage", None);
         self.health.set_ready(true);
         self.advance();
@@ -662,7 +694,11 @@ impl Sequencer {
         self.commit();
         for (source, lost) in broken.lost {
             let reason = "the box could not write".to_owned();
-            self.source(SourceReport::Gap { source, lost, reason });
+            self.source(SourceReport::Gap {
+                source,
+                lost,
+                reason,
+            });
         }
         if lost > 0 {
             self.was_away(broken.since);
@@ -682,7 +718,13 @@ impl Sequencer {
                 self.store.id, loaded.store.id
             ));
         }
-        let Loaded { store, settings, sha256, inputs_sha256, .. } = loaded;
+        let Loaded {
+            store,
+            settings,
+            sha256,
+            inputs_sha256,
+            ..
+        } = loaded;
         let store = Arc::new(store);
         self.advance();
         self.fire_until(self.now);
@@ -755,7 +797,10 @@ pub(super) fn prune(
     keep: usize,
 ) -> io::Result<(u64, u64)> {
     for file in journal::prune(folder, bytes, before_s, keep)? {
-        tracing::debug!(file = file.number, "a file of the journal is past its limit");
+        tracing::debug!(
+            file = file.number,
+            "a file of the journal is past its limit"
+        );
     }
     let left = journal::files(folder)?;
     let total = left.iter().map(|file| file.bytes).sum();

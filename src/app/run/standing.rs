@@ -50,7 +50,7 @@ impl Standing {
         let changed = Arc::clone(&self.health.changed);
         loop {
             // A change between the look and the wait is seen at the next look.
-            drop(tokio::time::timeout(LOOK, changed.notified()).await);
+            tokio::time::timeout(LOOK, changed.notified()).await.ok();
             self.look();
         }
     }
@@ -63,7 +63,11 @@ impl Standing {
         if report.connected && !report.trouble.is_empty() {
             reasons.push(format!("broker: {}", report.trouble));
         }
-        let state = if reasons.is_empty() { State::Online } else { State::Degraded };
+        let state = if reasons.is_empty() {
+            State::Online
+        } else {
+            State::Degraded
+        };
         let status = Status { state, reasons };
         all.insert(topic::status(&self.store), json(&status));
         for (name, known) in self.health.sources() {

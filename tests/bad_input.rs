@@ -313,12 +313,12 @@ fn refused_messages_are_counted_and_named() {
         (
             "/command",
             r#"{"command": "price.set", "gtin": "02000000010052", "price": "1.234"}"#.to_owned(),
-            "`1.234` is no price in EUR",
+            "`price` is \"1.234\"; expected a decimal in EUR",
         ),
         (
             "/command",
             r#"{"command": "visit.close", "visit": "v-x"}"#.to_owned(),
-            "no visit `v-x`",
+            "`visit` is \"v-x\"; expected one such as v-000017",
         ),
         (
             "/gap",

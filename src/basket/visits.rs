@@ -573,12 +573,9 @@ impl Visits {
         self.unadmitted = later;
         let due: Vec<Unadmitted> = due;
         for person in due {
-            let gate = store.gates.iter().position(|g| {
-                store.zones[g.zone.index()]
-                    .polygon
-                    .distance(person.position)
-                    < NEAR_GATE_M
-            });
+            let zone = |g: &crate::store::Gate| &store.zones[g.zone.index()].polygon;
+            let near = |g| zone(g).distance(person.position) < NEAR_GATE_M;
+            let gate = store.gates.iter().position(near);
             let gate = gate.map(|g| GateIx(g as u16));
             if self.shut {
                 out.push(VisitChange::Unadmitted(gate));

@@ -140,3 +140,25 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_beyond_the_bound_are_raised_and_not_remembered() {
+        let mut alerts = Alerts::default();
+        let mut raised = |source: &str| {
+            let (cleared, raised) = alerts.on_state(source, SourceState::Offline);
+            (cleared.len(), raised.is_some(), alerts.0.len())
+        };
+        assert_eq!(raised(&"x".repeat(NAME_MAX + 1)), (0, true, 0));
+        for i in 0..STANDING_MAX {
+            assert_eq!(raised(&format!("scale/{i}")), (0, true, i + 1));
+        }
+        assert_eq!(raised("scale/0"), (0, false, STANDING_MAX));
+        for _ in 0..2 {
+            assert_eq!(raised("rfid/r1"), (0, true, STANDING_MAX));
+        }
+    }
+}

@@ -174,11 +174,17 @@ impl Sequencer {
         let reason = format!("the box was away for {:.1} s", away.as_secs());
         tracing::warn!("{reason}");
         let lost = u64::try_from(away.as_micros() / 1000).unwrap_or(0);
-        self.source(SourceReport::Gap {
+        let gap = SourceReport::Gap {
             source: "box".to_owned(),
             lost,
             reason,
-        });
+        };
+        let topic = Topic::json("/gap", "basketd.SourceGap");
+        let at = self.now;
+        // Before the deadlines of that time: a visit that one of them closes was not watched.
+        if self.journal_it(&topic, (at, at), &encode::source(&gap)) {
+            self.handle(at, Input::Source(gap));
+        }
         self.commit();
     }
 

@@ -181,9 +181,12 @@ impl Baskets {
     }
 
     /// When to call [`Baskets::due`] next.
-    pub fn deadline(&self) -> Option<Timestamp> {
+    pub fn deadline(&self, store: &Store) -> Option<Timestamp> {
         let due = self.open.values().filter_map(|b| b.due).min();
-        [due, self.visits.deadline()].into_iter().flatten().min()
+        let entered = self.visits.inside().map(|(_, entered_at)| entered_at).min();
+        let overlong = entered.map(|entered_at| entered_at + review::longest(store));
+        let deadlines = [due, self.visits.deadline(), overlong];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The visits whose baskets are to be closed by now, with when they left.

@@ -23,6 +23,8 @@ pub enum Forced {
     StoreChanged,
     /// What the sensors had said was lost while the visit was open.
     StateLost,
+    /// Nobody saw the visit end.
+    NoExitSeen,
 }
 
 impl Forced {
@@ -32,6 +34,7 @@ impl Forced {
             Self::SensorsAway => "sensors-away",
             Self::StoreChanged => "store-changed",
             Self::StateLost => "state-lost",
+            Self::NoExitSeen => "no-exit-seen",
         }
     }
 }
@@ -51,6 +54,11 @@ struct Kept {
     closed_at: Timestamp,
     sequence: u64,
     receipt: Receipt,
+}
+
+/// How long a visit lasts at most.
+pub(super) fn longest(store: &Store) -> TimeDelta {
+    TimeDelta::from_secs(store.tunables.basket.longest_visit_s)
 }
 
 impl KeptBaskets {
@@ -76,6 +84,23 @@ impl KeptBaskets {
 }
 
 impl Baskets {
+    /// The visits that have lasted for too long to be true; a person must look at their baskets.
+    pub fn overlong(&mut self, store: &Store, at: Timestamp) -> Vec<VisitId> {
+        let longest = longest(store);
+        let over = |entered_at: Timestamp| entered_at + longest <= at;
+        let inside = self.visits.inside();
+        let overlong: Vec<VisitId> = inside
+            .filter(|(_, entered_at)| over(*entered_at))
+            .map(|(id, _)| id)
+            .collect();
+        for id in &overlong {
+            if let Some(basket) = self.open.get_mut(id) {
+                basket.forced.insert(Forced::NoExitSeen);
+            }
+        }
+        overlong
+    }
+
     /// A person must look at the baskets that are not closed.
     pub fn force(&mut self, why: Forced) {
         let open = self.open.values_mut().filter(|b| b.closed.is_none());

@@ -285,10 +285,17 @@ impl Visits {
         }
     }
 
-    /// An operator says that a visit is over.
+    /// Visits that have not ended, with when they began.
+    pub fn inside(&self) -> impl Iterator<Item = (VisitId, Timestamp)> {
+        let inside = self.visits.values().filter(|v| v.left_at.is_none());
+        inside.map(|v| (v.id, v.entered_at))
+    }
+
+    /// An operator, or the clock, says that a visit is over.
     pub fn close_by_command(&mut self, at: Timestamp, id: VisitId, out: &mut Vec<VisitChange>) {
         if let Some(visit) = self.visits.get_mut(&id).filter(|v| v.left_at.is_none()) {
             visit.left_at = Some(at);
+            visit.awaited = None;
             out.push(VisitChange::Left(id));
         }
     }

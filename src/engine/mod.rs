@@ -163,7 +163,7 @@ impl Engine {
             (s.tracking.deadline(), Wakeup::Tracking),
             (s.shelves.deadline(), Wakeup::Shelf),
             (s.fusion.deadline(), Wakeup::Fusion),
-            (s.baskets.deadline(), Wakeup::Basket),
+            (s.baskets.deadline(&self.store), Wakeup::Basket),
         ];
         deadlines
             .into_iter()
@@ -340,6 +340,9 @@ impl Engine {
         baskets
             .visits
             .on_timeout(&store, at, tracking, &mut changes);
+        for id in baskets.overlong(&store, at) {
+            baskets.visits.close_by_command(at, id, &mut changes);
+        }
         self.on_visits(at, &changes);
         self.close_due(at);
         for visit in self.state.baskets.expired(at) {

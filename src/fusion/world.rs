@@ -68,6 +68,11 @@ const NOT_HELD_LOG: f64 = -5.5;
 /// The same product, but another unit of it by its tag.
 const OTHER_UNIT_LOG: f64 = -3.0;
 
+/// Who holds more than this is ever less likely to take another, by so much a unit: nobody carries
+/// a shelf away, and a visit whose end was missed must not take all that others take.
+const FULL_HANDS: usize = 20;
+const MORE_LOG: f64 = -0.1;
+
 /// What a branching did.
 pub(super) struct Branched {
     shelf: ShelfIx,
@@ -105,19 +110,31 @@ impl Clusters {
         let mut cluster = self.merged(&involved);
         let mut told: BTreeMap<(usize, Vec<Option<VisitId>>), f64> = BTreeMap::new();
         let mut next = Vec::new();
-        for world in &cluster.worlds {
-            for (n, (account, who)) in accounts.iter().zip(whos).enumerate() {
-                for (who_log, assigned) in assignments(who) {
-                    let mut branch = world.clone();
-                    branch.log_weight += account.log_likelihood + who_log;
-                    for (i, (act, visit)) in account.acts.iter().zip(&assigned).enumerate() {
-                        branch.play(act, *visit, UnitId(first.0 + i as u64));
-                    }
-                    let weight = told.entry((n, assigned)).or_insert(f64::NEG_INFINITY);
-                    *weight = log_sum_exp([*weight, branch.log_weight]);
-                    next.push(branch);
-                }
+        let divided: Vec<_> = whos.iter().map(|who| assignments(who)).collect();
+        let mut heaviest = f64::NEG_INFINITY;
+        for Way {
+            bound,
+            world,
+            account: n,
+            assignment,
+        } in ways(&cluster.worlds, accounts, &divided)
+        {
+            if bound < heaviest - FAINT {
+                break;
             }
+            let account = &accounts[n];
+            let (_, assigned) = &divided[n][assignment];
+            let mut branch = cluster.worlds[world].clone();
+            branch.log_weight = bound;
+            for (i, (act, visit)) in account.acts.iter().zip(assigned).enumerate() {
+                branch.play(act, *visit, UnitId(first.0 + i as u64));
+            }
+            heaviest = heaviest.max(branch.log_weight);
+            let weight = told
+                .entry((n, assigned.clone()))
+                .or_insert(f64::NEG_INFINITY);
+            *weight = log_sum_exp([*weight, branch.log_weight]);
+            next.push(branch);
         }
         cluster.worlds = next;
         cluster.settle();
@@ -328,15 +345,28 @@ impl Cluster {
         for world in &mut self.worlds {
             world.held.retain(|_, units| !units.is_empty());
             for units in world.held.values_mut() {
-                units.sort_by_key(|u| (u.gtin, u.epc, u.id));
+                // All but the last were in order before.
+                if !units.is_sorted_by_key(|u| (u.gtin, u.epc, u.id)) {
+                    units.sort_by_key(|u| (u.gtin, u.epc, u.id));
+                }
             }
         }
-        let key = |w: &World| -> Vec<(VisitId, Gtin, Option<Epc>)> {
-            let units = w
-                .held
-                .iter()
-                .flat_map(|(v, us)| us.iter().map(|u| (*v, u.gtin, u.epc)));
-            units.collect()
+        // Equal units in a row count as one with a number: hands can be full of one product.
+        let key = |w: &World| -> Vec<(VisitId, Gtin, Option<Epc>, u32)> {
+            let mut runs: Vec<(VisitId, Gtin, Option<Epc>, u32)> = Vec::new();
+            for (visit, units) in &w.held {
+                for unit in units {
+                    match runs.last_mut() {
+                        Some((v, gtin, epc, n))
+                            if (*v, *gtin, *epc) == (*visit, unit.gtin, unit.epc) =>
+                        {
+                            *n += 1;
+                        }
+                        _ => runs.push((*visit, unit.gtin, unit.epc, 1)),
+                    }
+                }
+            }
+            runs
         };
         let mut joined: BTreeMap<_, World> = BTreeMap::new();
         for world in std::mem::take(&mut self.worlds) {
@@ -449,7 +479,10 @@ impl World {
                         epc: act.epc,
                         sources: act.sources,
                     };
-                    self.held.entry(visit).or_default().push(unit);
+                    let units = self.held.entry(visit).or_default();
+                    let beyond = units.len().saturating_sub(FULL_HANDS);
+                    self.log_weight += MORE_LOG * beyond as f64;
+                    units.push(unit);
                 }
             }
             (Direction::Putback, Some(visit)) => {
@@ -505,6 +538,43 @@ impl Sources {
         self.vision |= other.vision;
         self.gate |= other.gate;
     }
+}
+
+/// One way on from a world: an account, and who did what of it.
+struct Way {
+    /// The most that the branch can weigh: what it makes unlikely only takes away.
+    bound: f64,
+    world: usize,
+    account: usize,
+    assignment: usize,
+}
+
+/// Ways tried at most: with more, many people are equally likely, and what is told is doubt.
+const WAYS: usize = 1024;
+
+/// All ways on, the heaviest first.
+fn ways(
+    worlds: &[World],
+    accounts: &[Account],
+    divided: &[Vec<(f64, Vec<Option<VisitId>>)>],
+) -> Vec<Way> {
+    let mut out = Vec::new();
+    for (world, w) in worlds.iter().enumerate() {
+        for (account, (a, ways)) in accounts.iter().zip(divided).enumerate() {
+            for (assignment, (log, _)) in ways.iter().enumerate() {
+                out.push(Way {
+                    bound: w.log_weight + a.log_likelihood + log,
+                    world,
+                    account,
+                    assignment,
+                });
+            }
+        }
+    }
+    // Stable: ways of one weight keep their order.
+    out.sort_by(|a, b| b.bound.total_cmp(&a.bound));
+    out.truncate(WAYS);
+    out
 }
 
 /// The visits that can have had a hand in any of it.

@@ -51,6 +51,8 @@ pub struct BasketTunables {
     pub wrong_receipt_cost: f64,
     /// What a person's review of a receipt costs.
     pub review_cost: f64,
+    /// A visit whose exit nobody saw ends after so long, under review, seconds.
+    pub longest_visit_s: f64,
 }
 
 #[expect(
@@ -102,6 +104,9 @@ impl Default for BasketTunables {
         Self {
             wrong_receipt_cost: 10.0,
             review_cost: 1.0,
+            // Nobody shops for so long; whom the gate or the cameras missed must not be a
+            // candidate for what others take the next day.
+            longest_visit_s: 14_400.0,
         }
     }
 }

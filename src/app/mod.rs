@@ -58,15 +58,43 @@ enum Command {
 /// gives exit code 1.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    log(matches!(cli.command, Command::Run(_)));
+    // A panic is a fault of ours, and has an exit code of its own.
+    std::panic::catch_unwind(|| run(cli)).unwrap_or(ExitCode::from(70))
+}
+
+/// Logs to standard error as text; under systemd to the journal, as fields. A daemon tells what it
+/// does; a command tells what is wrong.
+fn log(daemon: bool) {
+    use tracing_subscriber::prelude::*;
+    let usual = if daemon { "info" } else { "warn" };
     let level = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
+    // Set where standard error is the journal (systemd.exec(5)).
+    let journald = std::env::var_os("JOURNAL_STREAM").filter(|_| daemon);
+    if let Some(Ok(layer)) = journald.map(|_| tracing_journald::layer()) {
+        let layer = layer.with_syslog_identifier("basketd".to_owned());
+        tracing_subscriber::registry()
+            .with(level)
+            .with(layer)
+            .init();
+        return;
+    }
     tracing_subscriber::fmt()
         .with_env_filter(level)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    // A panic is a fault of ours, and has an exit code of its own.
-    std::panic::catch_unwind(|| run(cli)).unwrap_or(ExitCode::from(70))
+}
+
+/// A fault that is not in what we were given: the disk, a port, a lock. Worth another try.
+#[derive(Debug)]
+struct Fault;
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the daemon cannot run")
+    }
 }
 
 fn run(cli: Cli) -> ExitCode {
@@ -84,6 +112,9 @@ fn run(cli: Cli) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     print_err(&format!("{error:#}"));
+    if error.is::<Fault>() {
+        return ExitCode::from(70);
+    }
     ExitCode::from(1)
 }
 

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnectReturnCode, DisconnectReasonCode, LastWill, PubAckReason, PublishProperties,
-    SubscribeReasonCode,
+    ConnectReturnCode, DisconnectReasonCode, LastWill, LastWillProperties, PubAckReason,
+    PublishProperties, SubscribeReasonCode,
 };
 use rumqttc::v5::{
     AsyncClient, ConnectionError, Event, EventLoop, Incoming as Packet, MqttOptions, StateError,
@@ -122,6 +122,8 @@ pub struct Message {
     pub content_type: Option<&'static str>,
     /// Echoed in an answer.
     pub correlation: Option<Vec<u8>>,
+    /// A user property: name and value.
+    pub property: Option<(String, String)>,
 }
 
 impl Message {
@@ -132,6 +134,7 @@ impl Message {
             retained: false,
             content_type: None,
             correlation: None,
+            property: None,
         }
     }
 }
@@ -158,6 +161,7 @@ pub struct Arrived {
     pub retained: bool,
     pub response_topic: Option<String>,
     pub correlation: Option<Vec<u8>>,
+    pub properties: Vec<(String, String)>,
 }
 
 /// What the broker says of a publish (MQTT 5, section 3.4.2.1).
@@ -276,6 +280,7 @@ impl Connection {
             content_type: message.content_type.map(str::to_owned),
             correlation_data: message.correlation.map(Into::into),
             payload_format_indicator: Some(1),
+            user_properties: message.property.into_iter().collect(),
             ..PublishProperties::default()
         };
         let sent = self.client.try_publish_with_properties(
@@ -413,6 +418,7 @@ impl Driver {
                     retained: publish.retain,
                     response_topic: properties.response_topic,
                     correlation: properties.correlation_data.map(|data| data.to_vec()),
+                    properties: properties.user_properties,
                 })
             }
             // The window is far below the broker's limit; if it happens the connection cannot be
@@ -500,12 +506,21 @@ fn mqtt_options(options: &Options) -> MqttOptions {
         mqtt.set_transport(Transport::tls_with_config(config));
     }
     if let Some(will) = &options.will {
+        let properties = LastWillProperties {
+            delay_interval: None,
+            payload_format_indicator: Some(1),
+            message_expiry_interval: None,
+            content_type: will.content_type.map(str::to_owned),
+            response_topic: None,
+            correlation_data: None,
+            user_properties: will.property.iter().cloned().collect(),
+        };
         mqtt.set_last_will(LastWill::new(
             &will.topic,
             will.payload.clone(),
             QoS::AtLeastOnce,
             will.retained,
-            None,
+            Some(properties),
         ));
     }
     mqtt

@@ -44,11 +44,30 @@ pub enum OpenError {
     Damaged { path: String, why: String },
     #[error("{path}: not a database of basketd")]
     Foreign { path: String },
+    #[error(
+        "{path}: the state of store `{found}`; this store file is of `{wanted}`: give it a state \
+         folder of its own"
+    )]
+    OtherStore {
+        path: String,
+        found: String,
+        wanted: String,
+    },
     #[error("{path}: {error}")]
     Sqlite {
         path: String,
         error: rusqlite::Error,
     },
+}
+
+impl OpenError {
+    /// Whether only a person can help, by another program or another folder.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Newer { .. } | Self::Foreign { .. } | Self::OtherStore { .. }
+        )
+    }
 }
 
 /// Opens for writing; makes or migrates the schema. A database that was not closed is checked

@@ -104,10 +104,11 @@ impl std::fmt::Debug for Outbox {
 }
 
 impl Outbox {
-    /// Opens or makes the database. `journal` is the id that a new one gets; one that is there
-    /// keeps its own. `changed` is called after each commit and whenever trouble begins or ends.
+    /// Opens or makes the database of a store. `journal` is the id that a new one gets; one that is
+    /// there keeps its own. `changed` is called after each commit and whenever trouble begins or ends.
     pub fn open(
         path: &Path,
+        store: &str,
         journal: &str,
         limits: Limits,
         changed: impl Fn() + Send + 'static,
@@ -120,6 +121,15 @@ impl Outbox {
         let known = schema::meta(&db, "journal").map_err(told)?;
         let journal = known.unwrap_or_else(|| journal.to_owned());
         schema::set_meta(&db, "journal", &journal).map_err(told)?;
+        let of_store = schema::meta(&db, "store").map_err(told)?;
+        if let Some(found) = of_store.filter(|found| found != store) {
+            return Err(OpenError::OtherStore {
+                path: path.display().to_string(),
+                found,
+                wanted: store.to_owned(),
+            });
+        }
+        schema::set_meta(&db, "store", store).map_err(told)?;
         schema::set_meta(&db, "closed", "0").map_err(told)?;
         let confirmed = schema::meta(&db, "confirmed").map_err(told)?;
         let confirmed = confirmed.and_then(|n| n.parse().ok()).unwrap_or(0);

@@ -46,6 +46,8 @@ pub struct Topics {
     pub ack: Option<String>,
     /// What commands come by, as a filter; `None` where none are taken.
     pub commands: Option<String>,
+    /// The box's own status: another box that speaks there has the same id.
+    pub status: String,
 }
 
 /// A command as it came.
@@ -109,6 +111,11 @@ const BACKOFF_MIN_MS: u64 = 200;
 const BACKOFF_MAX_MS: u64 = 15_000;
 /// Two boxes of one store id throw each other out in turn; slower, so that people see it.
 const TAKEN_OVER_MS: u64 = 30_000;
+/// Names the journal in a status message, so that a box knows its own.
+const JOURNAL: &str = "journal";
+/// Another box's status counts where ours was cut off no longer ago than this; before that it may
+/// have been the one that this box replaces.
+const CUT_OFF_MS: u64 = 60_000;
 /// A connection that held so long was a good one.
 const GOOD_MS: u64 = 10_000;
 
@@ -139,7 +146,10 @@ impl Token {
 }
 
 /// Runs until `stop` says so: then it takes leave of the broker.
-pub async fn run<F: Feed>(uplink: Uplink<F>, mut stop: watch::Receiver<bool>) {
+pub async fn run<F: Feed>(mut uplink: Uplink<F>, mut stop: watch::Receiver<bool>) {
+    if let Some(will) = &mut uplink.options.will {
+        will.property = Some((JOURNAL.to_owned(), uplink.journal.clone()));
+    }
     let clock = Monotonic::start();
     let confirmed = uplink.feed.confirmed();
     let delivery = Delivery::new(uplink.confirm, confirmed);
@@ -152,6 +162,8 @@ pub async fn run<F: Feed>(uplink: Uplink<F>, mut stop: watch::Receiver<bool>) {
         answers: Vec::new(),
         traffic_under_way: 0,
         strange_journal: false,
+        cut_off_at: None,
+        twin: false,
     };
     let mut backoff = BACKOFF_MIN_MS;
     while !*stop.borrow() {
@@ -162,6 +174,7 @@ pub async fn run<F: Feed>(uplink: Uplink<F>, mut stop: watch::Receiver<bool>) {
             report.connected = false;
             report.trouble.clone_from(&closed.why);
         });
+        session.cut_off_at = Some(session.clock.millis());
         if session.clock.millis() - began > GOOD_MS {
             backoff = BACKOFF_MIN_MS;
         }
@@ -187,13 +200,18 @@ struct Session<F> {
     traffic_under_way: u64,
     /// Whether a watermark of another journal was told already.
     strange_journal: bool,
+    /// When the last connection ended.
+    cut_off_at: Option<u64>,
+    /// Whether another box of this id was heard during this connection.
+    twin: bool,
 }
 
 impl<F: Feed> Session<F> {
     /// One connection from beginning to end; `None` where it was told to stop.
     async fn connection(&mut self, stop: &mut watch::Receiver<bool>) -> Option<Closed> {
         let topics = &self.uplink.topics;
-        let filters: Vec<String> = topics.ack.iter().chain(&topics.commands).cloned().collect();
+        let wanted = topics.ack.iter().chain(&topics.commands);
+        let filters: Vec<String> = wanted.chain([&topics.status]).cloned().collect();
         let opened = tokio::select! {
             opened = Connection::open(&self.uplink.options, &filters) => opened,
             _ = stop.changed() => return None,
@@ -241,6 +259,7 @@ impl<F: Feed> Session<F> {
         self.read.clear();
         self.published.clear();
         self.traffic_under_way = 0;
+        self.twin = false;
         self.delivery.on_connected(self.clock.millis());
         self.told(|report| {
             report.connected = true;
@@ -308,6 +327,7 @@ impl<F: Feed> Session<F> {
             let mut message = Message::new(topic.clone(), text.clone());
             message.retained = true;
             message.content_type = Some("application/json");
+            message.property = Some((JOURNAL.to_owned(), self.uplink.journal.clone()));
             if !connection.publish(Token::Other.code(), message) {
                 return;
             }
@@ -437,6 +457,10 @@ impl<F: Feed> Session<F> {
             self.on_ack(&arrived.payload);
             return;
         }
+        if arrived.topic == self.uplink.topics.status {
+            self.on_status(arrived);
+            return;
+        }
         if arrived.retained {
             tracing::warn!(
                 topic = arrived.topic,
@@ -456,6 +480,28 @@ impl<F: Feed> Session<F> {
                 "a command is dropped: too many at once"
             );
         }
+    }
+
+    /// Brokers cut off whom another client replaces, and few of them say why: a status that this box
+    /// did not publish does.
+    fn on_status(&mut self, arrived: &Arrived) {
+        let named = arrived.properties.iter().find(|(name, _)| name == JOURNAL);
+        let strange = named.is_some_and(|(_, journal)| *journal != self.uplink.journal);
+        let now = self.clock.millis();
+        let cut_off = self.cut_off_at.is_some_and(|at| now - at < CUT_OFF_MS);
+        if strange && cut_off && !self.twin {
+            self.twin = true;
+            self.tell_twin("another box has published its status");
+        }
+    }
+
+    fn tell_twin(&self, sign: &str) {
+        let store = &self.uplink.store;
+        tracing::error!(
+            "two boxes use store id `{store}`: {sign}; each throws the other out until one of \
+             them gets an id of its own"
+        );
+        self.told(|report| report.trouble = format!("two boxes use store id `{store}`"));
     }
 
     fn on_ack(&mut self, payload: &[u8]) {
@@ -497,16 +543,10 @@ impl<F: Feed> Session<F> {
     }
 
     fn wait_after(&self, closed: &Closed, backoff: u64) -> u64 {
-        let store = &self.uplink.store;
-        if closed.taken_over {
-            tracing::error!(
-                "two boxes use store id `{store}`: {}; each throws the other out until one of \
-                 them gets an id of its own",
-                closed.why
-            );
-            self.told(|report| {
-                report.trouble = format!("two boxes use store id `{store}`");
-            });
+        if closed.taken_over && !self.twin {
+            self.tell_twin(&closed.why);
+        }
+        if closed.taken_over || self.twin {
             return TAKEN_OVER_MS;
         }
         tracing::warn!(retry_ms = backoff, "not connected: {}", closed.why);

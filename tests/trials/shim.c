@@ -8,7 +8,7 @@
  *   BASKETD_SHIM_FULL    writes, and what makes a file grow, fail with ENOSPC
  *   BASKETD_SHIM_EIO     fsync, fdatasync and sync_file_range fail with EIO
  *
- * FULL and EIO concern *.mcap, *.db, *-wal and *-journal. BASKETD_SHIM_ONLY=.db narrows all three to
+ * FULL and EIO concern *.mcap, *.mcap.new, *.db, *-wal and *-journal. BASKETD_SHIM_ONLY=.db narrows all three to
  * names that end so. Which file a descriptor is, is asked anew at every call, since descriptors are
  * reused and files are renamed and removed.
  *
@@ -59,7 +59,7 @@ static bool hit(const char *variable, int fd)
             path[length] = '\0';
             if (ends_with(path, gone))
                 path[length - (ssize_t)strlen(gone)] = '\0';
-            found = ends_with(path, ".mcap");
+            found = ends_with(path, ".mcap") || ends_with(path, ".mcap.new");
             if (!found && strcmp(variable, "BASKETD_SHIM_STALL") != 0)
                 found = ends_with(path, ".db") || ends_with(path, "-wal")
                     || ends_with(path, "-journal");

@@ -30,7 +30,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinHandle as Task;
 
@@ -44,7 +44,7 @@ use self::state::StateDir;
 use super::load::{Loaded, load};
 use super::replay::{Speed, parse_speed};
 use crate::clock::{self, SteadyClock, Stopwatch};
-use crate::outbox::{Outbox, Reader};
+use crate::outbox::{OpenError, Outbox, Reader};
 use crate::recording::journal::Head;
 use crate::store::{Mqtt, Store};
 use crate::units::Timestamp;
@@ -77,6 +77,20 @@ const END: Duration = Duration::from_millis(4_500);
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let loaded = load(&args.store)?;
+    // What is wrong from here on is not the store file's fault: another try may do.
+    serve_store(args, loaded).map_err(|error| {
+        let refused = error
+            .downcast_ref::<OpenError>()
+            .is_some_and(OpenError::is_refusal);
+        if refused {
+            error
+        } else {
+            error.context(super::Fault)
+        }
+    })
+}
+
+fn serve_store(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("edge")
@@ -97,6 +111,7 @@ struct Edges {
 }
 
 async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
+    let signals = Signals::take()?;
     systemd::status("reading the state");
     let health = Arc::new(Health::new());
     // Before the state is touched: an address that is taken is an error of the store file.
@@ -108,7 +123,7 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
     let wake = Arc::new(Notify::new());
     let woken = Arc::clone(&wake);
     let changed = move || woken.notify_one();
-    let (outbox, notes) = state.outbox(&loaded.settings.state, changed)?;
+    let (outbox, notes) = state.outbox(&loaded.store.id, &loaded.settings.state, changed)?;
     let outbox = Arc::new(outbox);
     let store = Arc::new(loaded.store.clone());
     let origin = Origin {
@@ -174,8 +189,9 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
         &state,
         tape.as_ref(),
         &edges,
+        signals,
     )
-    .await?;
+    .await;
     end(inlet, engine, tape, edges, &health).await
 }
 
@@ -188,10 +204,13 @@ async fn serve(
     state: &StateDir,
     tape: Option<&TapeThread>,
     edges: &Edges,
-) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+    signals: Signals,
+) {
+    let Signals {
+        mut terminate,
+        mut interrupt,
+        mut hangup,
+    } = signals;
     let mut tick = tokio::time::interval(Duration::from_millis(250));
     let mut watchdog = systemd::Watchdog::new();
     loop {
@@ -217,7 +236,23 @@ async fn serve(
         tracing::warn!("a second signal: ended at once; the journal has what the outbox lacks");
         std::process::exit(130);
     });
-    Ok(())
+}
+
+/// Taken from the first moment on: a signal that comes while the state is read is not lost.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn take() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
 }
 
 /// Whether all is committed and, where there is a broker, confirmed.
@@ -408,6 +443,7 @@ fn topics(mqtt: &Mqtt, store: &str) -> Topics {
     Topics {
         ack: backend.then(|| topic::ack(store)),
         commands: Some(topic::commands(store)),
+        status: topic::status(store),
     }
 }
 

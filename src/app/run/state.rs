@@ -64,6 +64,7 @@ impl StateDir {
     /// journal; notes tell of it. A newer one is refused.
     pub(super) fn outbox(
         &self,
+        store: &str,
         settings: &State,
         changed: impl Fn() + Send + Clone + 'static,
     ) -> anyhow::Result<(Outbox, Vec<String>)> {
@@ -74,7 +75,7 @@ impl StateDir {
             traffic_bytes: settings.traffic_bytes,
         };
         let mut notes = Vec::new();
-        match Outbox::open(&path, &self.journal_id(), limits, changed.clone()) {
+        match Outbox::open(&path, store, &self.journal_id(), limits, changed.clone()) {
             Ok(outbox) => return Ok((outbox, notes)),
             Err(error @ OpenError::Damaged { .. }) => {
                 let aside = self.set_aside(&path)?;
@@ -85,7 +86,7 @@ impl StateDir {
             }
             Err(error) => return Err(error.into()),
         }
-        let outbox = Outbox::open(&path, &self.journal_id(), limits, changed)?;
+        let outbox = Outbox::open(&path, store, &self.journal_id(), limits, changed)?;
         Ok((outbox, notes))
     }
 

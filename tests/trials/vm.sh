@@ -101,25 +101,37 @@ mke2fs -q -t ext4 -E root_owner=0:0 -d "$folder" "$disk"
 # ---- boots ----------------------------------------------------------------------------------------
 
 # Starts the guest; its output goes to boot-N.log.
-boot() {
-  log=$out/boot-$1.log
+start() {
   : > "$log"
-  begin=$(date +%s%N)
   # Each write reaches this machine's disk before the guest hears of it.
   qemu-system-x86_64 -accel "$ACCEL" -cpu max -smp 2 -m 1024 -nodefaults -no-user-config -display none -no-reboot \
-    -kernel "$kernel" -initrd "$work/initrd" -append "console=ttyS0 quiet panic=-1 mitigations=off ${2:-}" \
+    -kernel "$kernel" -initrd "$work/initrd" -append "console=ttyS0 quiet panic=-1 mitigations=off ${1:-}" \
     -drive "if=none,id=disk,file=$disk,format=raw,cache=writethrough" -device virtio-blk-pci,drive=disk \
     -netdev user,id=net -device virtio-net-pci,netdev=net,romfile= -device virtio-rng-pci \
     -serial "file:$log" 2> "$out/qemu.log" &
   qemu=$!
-  # Under emulation a boot takes some seconds, on a busy machine many.
-  for _ in $(seq 1800); do
-    grep -q '^vm: up' "$log" && break
-    kill -0 $qemu 2> /dev/null || { tail -20 "$log" "$out/qemu.log" >&2; die "the guest does not boot"; }
-    sleep 0.1
+}
+
+# Starts it and waits until it is up. Emulated processors sometimes hang while they boot, before any
+# of ours runs: such a boot is begun again.
+boot() {
+  log=$out/boot-$1.log
+  for attempt in 1 2 3 4; do
+    begin=$(date +%s%N)
+    start "${2:-}"
+    # Under emulation a boot takes some seconds, on a busy machine many.
+    for _ in $(seq 600); do
+      grep -q '^vm: up' "$log" && { up=$((($(date +%s%N) - begin) / 1000000)); return; }
+      kill -0 $qemu 2> /dev/null || { tail -20 "$log" "$out/qemu.log" >&2; die "the guest does not boot"; }
+      sleep 0.1
+    done
+    say "boot $1: not up after 60 s, begun again ($attempt)"
+    kill -9 $qemu 2> /dev/null || true
+    wait $qemu 2> /dev/null || true
+    qemu=
   done
-  grep -q '^vm: up' "$log" || { tail -20 "$log" >&2; die "the guest is not up after 180 s"; }
-  up=$((($(date +%s%N) - begin) / 1000000))
+  tail -20 "$log" >&2
+  die "the guest does not come up"
 }
 
 RANDOM=$SEED

@@ -107,7 +107,8 @@ fn nothing_that_the_backend_was_told_is_missing_after_power_cuts() {
         Some(0),
         "a visit with two baskets"
     );
-    let broken = "select count(*) from (select visit, max(body ->> '$.sequence') last, count(*) events
+    let broken =
+        "select count(*) from (select visit, max(body ->> '$.sequence') last, count(*) events
                   from box.event where visit is not null and body ->> '$.sequence' is not null
                   group by visit having last != events)";
     assert_eq!(

@@ -5,6 +5,7 @@ pub mod check;
 mod checkout;
 mod inspect;
 mod inspect_model;
+mod journal_id;
 pub mod load;
 mod replay;
 mod run;
@@ -42,6 +43,8 @@ enum Command {
     },
     /// Runs the daemon: sensors in, events out.
     Run(run::Args),
+    /// Writes what the sensors say to a file, and publishes nothing.
+    Record(run::record::Args),
     /// A reference backend: stores receipts, and confirms events to the boxes.
     Checkout(checkout::Args),
     /// Runs the engine over a recording.
@@ -102,6 +105,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Check { store } => check::run(&store).map_err(anyhow::Error::from),
         Command::Inspect { file, json } => inspect::run(&file, json),
         Command::Run(args) => run::run(&args),
+        Command::Record(args) => run::record::run(&args),
         Command::Checkout(args) => checkout::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Score(args) => score::run(&args),

@@ -126,6 +126,11 @@ impl Engine {
         &self.store
     }
 
+    /// The same, to keep.
+    pub fn share_store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
     pub fn tracking(&self) -> &Tracking {
         &self.state.tracking
     }

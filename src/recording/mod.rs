@@ -68,13 +68,36 @@ pub fn read(
     facts: &Facts,
     mut each: impl FnMut(&Message<'_>),
 ) -> Result<Notices, RecordingError> {
+    read_parts(paths, facts, |part| {
+        if let Part::Message(message) = part {
+            each(message);
+        }
+    })
+}
+
+/// What reading several files gives.
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// The messages of this file follow.
+    File(&'a Path),
+    Message(&'a Message<'a>),
+}
+
+/// The same, and where each file begins.
+pub fn read_parts(
+    paths: &[PathBuf],
+    facts: &Facts,
+    mut each: impl FnMut(Part<'_>),
+) -> Result<Notices, RecordingError> {
     let mut notices = Notices::new();
     let mut channels = Channels::default();
     for (path, file) in paths.iter().zip(&facts.files) {
+        each(Part::File(path));
+        let mut message = |m: &Message<'_>| each(Part::Message(m));
         if file.ordered {
-            read_file(path, &mut channels, &mut notices, &mut each)?;
+            read_file(path, &mut channels, &mut notices, &mut message)?;
         } else {
-            read_sorted(path, file.bytes, &mut channels, &mut notices, &mut each)?;
+            read_sorted(path, file.bytes, &mut channels, &mut notices, &mut message)?;
         }
     }
     Ok(notices)

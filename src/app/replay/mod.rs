@@ -1,7 +1,9 @@
 //! `basketd replay`: the engine over a recording, at a virtual clock. Nothing is added after the
 //! last message: a deadline that it does not reach does not fire.
 
+mod journaled;
 mod player;
+mod publish;
 mod summary;
 
 use std::fs::File;
@@ -13,10 +15,11 @@ use anyhow::Context as _;
 
 pub(super) use self::player::pool;
 use self::player::{Player, Sinks};
+use self::publish::Publisher;
 use self::summary::Summary;
 use crate::clock::Stopwatch;
 use crate::engine::Engine;
-use crate::recording;
+use crate::recording::{self, Part};
 use crate::store::Store;
 use crate::wire::event::Origin;
 
@@ -50,6 +53,12 @@ pub(super) struct Args {
     /// A frozen engine to go on from.
     #[arg(long)]
     thaw: Option<PathBuf>,
+    /// Sends the events to the store file's broker as the store `<id>-replay`.
+    #[arg(long)]
+    publish: bool,
+    /// How long the broker may take to take them all, seconds.
+    #[arg(long, default_value_t = 60, requires = "publish")]
+    publish_timeout: u64,
     /// Threads that run models.
     #[arg(long, default_value_t = default_workers())]
     workers: usize,
@@ -84,13 +93,25 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     for note in store_notes(&store, &loaded.sha256, &facts) {
         tracing::warn!("{note}");
     }
-    let origin = Origin {
-        store: store.id.clone(),
-        journal: facts.journal(),
-    };
+    let publisher = args.publish.then(|| {
+        Publisher::new(
+            &store,
+            loaded.settings.mqtt.as_ref(),
+            &loaded.folder,
+            args.publish_timeout,
+        )
+    });
+    let publisher = publisher.transpose()?;
+    let origin = publisher.as_ref().map_or_else(
+        || Origin {
+            store: store.id.clone(),
+            journal: facts.journal(),
+        },
+        Publisher::origin,
+    );
     let mut engine = match &args.thaw {
         Some(path) => thaw(&store, path)?,
-        None => Engine::new(Arc::clone(&store)),
+        None => journaled::first_engine(&store, &args.recordings),
     };
     if args.findings.is_some() {
         engine.show_findings();
@@ -105,9 +126,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     if let Speed::Times(times) = args.speed {
         player.pace(times);
     }
+    if publisher.is_some() {
+        player.renumber();
+    }
     player.note(&facts.notices);
-    recording::read(&args.recordings, &facts, |message| player.take(message))?;
-    let (engine, summary) = player.finish()?;
+    recording::read_parts(&args.recordings, &facts, |part| match part {
+        Part::File(path) => player.on_file(path),
+        Part::Message(message) => player.take(message),
+    })?;
+    let (engine, summary, sendings) = player.finish()?;
     if let Some(path) = &args.freeze {
         std::fs::write(path, engine.freeze()).with_context(|| path.display().to_string())?;
     }
@@ -117,7 +144,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         super::print(&text);
     }
-    Ok(())
+    match publisher {
+        Some(publisher) => publisher.publish(sendings),
+        None => Ok(()),
+    }
 }
 
 /// No output may be one of the inputs, nor two outputs one file.

@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Summary;
+use super::{Summary, journaled};
+use crate::basket::event::Event;
 use crate::clock::Stopwatch;
 use crate::engine::{Engine, Input, Output};
 use crate::ids::CameraIx;
@@ -13,11 +14,13 @@ use crate::observation::{Detections, Observation, Sensed};
 use crate::recording::{Facts, Message};
 use crate::store::Store;
 use crate::units::{TimeDelta, Timestamp};
+use crate::uplink::Sending;
 use crate::vision::{Backend, CameraModel, Choice, Frame, FrameRunner, Manifest, Pool};
 use crate::wire::event::{Origin, encode};
 use crate::wire::message::{
     Decoded, NOT_SOLD, Route, capture_time, decode, decode_image, keep_known, route,
 };
+use crate::wire::topic::{Address, address};
 
 pub(super) struct Sinks {
     pub(super) events: Option<Box<dyn Write>>,
@@ -48,6 +51,11 @@ pub(super) struct Player {
     routes: Vec<Route>,
     pace: Option<Pace>,
     next_track_at: Option<Timestamp>,
+    /// The last event's number.
+    last_n: u64,
+    /// Where events are published: they are numbered from 1, and kept.
+    sendings: Option<Vec<Sending>>,
+    first_file: bool,
     failed: Option<std::io::Error>,
 }
 
@@ -133,6 +141,9 @@ impl Player {
             routes: Vec::new(),
             pace: None,
             next_track_at: None,
+            last_n: 0,
+            sendings: None,
+            first_file: true,
             failed: None,
         }
     }
@@ -144,6 +155,35 @@ impl Player {
             times,
             first: None,
         });
+    }
+
+    /// Numbers the events from 1, and keeps them for whoever publishes them.
+    pub(super) fn renumber(&mut self) {
+        self.sendings = Some(Vec::new());
+    }
+
+    /// A file of a journal that the engine did not come to by the file before goes on from its own
+    /// snapshot.
+    pub(super) fn on_file(&mut self, path: &Path) {
+        if std::mem::take(&mut self.first_file) {
+            return;
+        }
+        let Some((engine, pending)) = journaled::resynced(&self.engine.share_store(), path) else {
+            return;
+        };
+        self.engine = engine;
+        if self.sinks.findings.is_some() {
+            self.engine.show_findings();
+        }
+        for (n, body) in pending {
+            // What was published is published, although this replay did not see why.
+            if n > self.last_n && self.sendings.is_none() {
+                self.last_n = n;
+                if let Some(Err(e)) = self.sinks.events.as_mut().map(|s| writeln!(s, "{body}")) {
+                    self.failed.get_or_insert(e);
+                }
+            }
+        }
     }
 
     /// Counts what was lost of the recording before any of it was played.
@@ -304,7 +344,7 @@ impl Player {
             let (sink, line) = match output {
                 Output::Event(event) => {
                     self.summary.on_event(&event);
-                    let line = encode(self.engine.store(), &self.origin, &event);
+                    let line = self.line(event);
                     (&mut self.sinks.events, line)
                 }
                 Output::Finding(finding) => (&mut self.sinks.findings, format!("{at} {finding:?}")),
@@ -314,6 +354,24 @@ impl Player {
             }
         }
         self.write_tracks(at);
+    }
+
+    fn line(&mut self, mut event: Event) -> String {
+        self.last_n = event.n;
+        if let Some(sendings) = &self.sendings {
+            event.n = sendings.len() as u64 + 1;
+        }
+        let line = encode(self.engine.store(), &self.origin, &event);
+        if let Some(sendings) = &mut self.sendings {
+            let Address { topic, retained } = address(self.engine.store(), &self.origin, &event);
+            sendings.push(Sending {
+                n: event.n,
+                topic,
+                retained,
+                body: line.clone(),
+            });
+        }
+        line
     }
 
     /// A line for each person on the floor plan, once a second.
@@ -355,7 +413,7 @@ impl Player {
     }
 
     /// Waits for the last frames, and gives back the engine as it stands.
-    pub(super) fn finish(mut self) -> anyhow::Result<(Engine, Summary)> {
+    pub(super) fn finish(mut self) -> anyhow::Result<(Engine, Summary, Vec<Sending>)> {
         while let Some((step, found)) = self.runner.as_mut().and_then(FrameRunner::drain) {
             self.play(
                 step,
@@ -376,6 +434,7 @@ impl Player {
         if let Some(e) = self.failed {
             anyhow::bail!("failed to write: {e}");
         }
-        Ok((self.engine, self.summary))
+        let sendings = self.sendings.unwrap_or_default();
+        Ok((self.engine, self.summary, sendings))
     }
 }

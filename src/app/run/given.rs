@@ -6,7 +6,6 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use tokio::sync::oneshot;
 
 use crate::app::load::Loaded;
-use crate::observation::SourceReport;
 use crate::units::Timestamp;
 use crate::wire::delivery::Reply;
 
@@ -19,7 +18,6 @@ const WAITING_MAX: usize = 4096;
 pub(super) enum Given {
     Sensed(Sensed),
     Command(Asked),
-    Source(SourceReport),
     /// Another store file, read and found right; the answer says what became of it.
     Reload(Box<Loaded>, oneshot::Sender<Result<String, String>>),
     /// A recording that was played has ended: time goes on by the clock.

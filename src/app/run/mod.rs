@@ -14,8 +14,9 @@ mod given;
 mod health;
 mod kept;
 mod pages;
-mod pending;
+pub(super) mod pending;
 mod play;
+pub(super) mod record;
 mod recover;
 mod rows;
 mod sequencer;
@@ -179,6 +180,9 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
     let edges = start_edges(&loaded, &health, &outbox, &inlet, wake, &origin, listener)?;
     let tape = start_tape(args, &loaded, &store, &inlet, &health, begin_at)?;
     health.set_ready(true);
+    if args.play.is_empty() {
+        tell_unread(&store);
+    }
     systemd::ready(&store.id);
     tracing::info!(store = store.id, journal = origin.journal, console = %listen, "running");
     serve(
@@ -193,6 +197,34 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
     )
     .await;
     end(inlet, engine, tape, edges, &health).await
+}
+
+/// Sensors that the store file names and that nobody reads would else look like a quiet shop.
+fn tell_unread(store: &Store) {
+    use crate::store::{CameraSource, GateSource, ReaderSource, ScaleSource};
+    let readers = store
+        .readers
+        .iter()
+        .filter(|r| r.source != ReaderSource::None);
+    let cameras = store
+        .cameras
+        .iter()
+        .filter(|c| c.source != CameraSource::None);
+    let scales = store
+        .scales
+        .iter()
+        .filter(|s| s.source != ScaleSource::None);
+    let gates = store.gates.iter().filter(|g| g.source != GateSource::None);
+    let mut unread: Vec<String> = readers.map(|r| format!("rfid/{}", r.id)).collect();
+    unread.extend(cameras.map(|c| format!("camera/{}", c.id)));
+    unread.extend(scales.map(|s| format!("scale/{}", s.id)));
+    unread.extend(gates.map(|g| format!("gate/{}", g.id)));
+    if !unread.is_empty() {
+        tracing::warn!(
+            sensors = unread.join(" "),
+            "this version reads no live sensors; see --play"
+        );
+    }
 }
 
 /// Serves until a signal says stop, or the tape is over.

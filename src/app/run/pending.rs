@@ -3,7 +3,7 @@
 
 use crate::outbox::Row;
 
-pub(super) fn encode(rows: &[&Row]) -> Vec<u8> {
+pub(in crate::app) fn encode(rows: &[&Row]) -> Vec<u8> {
     if rows.is_empty() {
         return Vec::new();
     }
@@ -11,7 +11,7 @@ pub(super) fn encode(rows: &[&Row]) -> Vec<u8> {
 }
 
 /// The error says why bytes are none of ours.
-pub(super) fn decode(bytes: &[u8]) -> Result<Vec<Row>, String> {
+pub(in crate::app) fn decode(bytes: &[u8]) -> Result<Vec<Row>, String> {
     if bytes.is_empty() {
         return Ok(Vec::new());
     }

@@ -250,10 +250,6 @@ impl Sequencer {
         match given {
             Given::Sensed(sensed) => self.sensed(&sensed),
             Given::Command(asked) => self.command(asked),
-            Given::Source(report) => {
-                self.advance();
-                self.source(report);
-            }
             Given::Reload(loaded, answer) => {
                 let done = self.reload(*loaded);
                 // Whoever asked may have gone.
@@ -637,17 +633,6 @@ impl Sequencer {
             Ok(Given::Command(asked)) => {
                 let why = "the box cannot write at present; try again".to_owned();
                 drop(asked.answer.send(Reply::refused(why)));
-            }
-            Ok(Given::Source(report)) => {
-                if let SourceReport::State {
-                    source,
-                    state,
-                    reason,
-                } = report
-                {
-                    self.health
-                        .source(&source, state, &reason, self.now.to_string());
-                }
             }
             Ok(Given::Reload(_, answer)) => {
                 drop(answer.send(Err("the box cannot write at present".to_owned())));

@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use rustix::fs::{FlockOperation, flock};
 
 use super::kept::Kept;
+use crate::app::journal_id::new_id;
 use crate::app::load::Loaded;
 use crate::clock;
 use crate::outbox::{Limits, OpenError, Outbox};
@@ -112,17 +113,4 @@ impl StateDir {
         });
         known.filter(|id| !id.is_empty()).unwrap_or_else(new_id)
     }
-}
-
-/// Eight letters and digits that no other box has, and nobody takes for others.
-pub(in crate::app) fn new_id() -> String {
-    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let mut bytes = [0_u8; 8];
-    let filled = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty());
-    if filled.is_err() {
-        // A kernel without randomness has a clock at least.
-        bytes = clock::wall().as_micros().to_le_bytes();
-    }
-    let letter = |byte: &u8| char::from(LETTERS[usize::from(byte % 32)]);
-    bytes.iter().map(letter).collect()
 }

@@ -484,6 +484,7 @@ fn with_more_than_its_limit_the_box_admits_nobody_and_loses_nothing() {
     drop(daemon);
     let last = number(&shop.outbox(), "select max(n) from event").unwrap();
     let mut daemon = shop.daemon(&[]);
+    shop.wait_ready();
     wait_for(
         "the backend has everything",
         Duration::from_secs(60),
@@ -589,6 +590,19 @@ fn a_full_disk_and_a_failed_sync_lose_nothing_that_was_told() {
             Some(0)
         );
         assert_eq!(daemon.terminate().0, Some(0), "{}", daemon.told());
+        // The journal tells the same story, over the files that the fault tore.
+        let mut replay = Command::new(env!("CARGO_BIN_EXE_basketd"));
+        replay
+            .arg("replay")
+            .arg("--store")
+            .arg(shop.path("store.toml"));
+        replay.arg("--events").arg(shop.path("replayed.jsonl"));
+        for file in basketd::recording::journal::files(&shop.path("state/journal")).unwrap() {
+            replay.arg(file.path);
+        }
+        assert!(replay.output().unwrap().status.success());
+        let replayed = std::fs::read_to_string(shop.path("replayed.jsonl")).unwrap();
+        assert_eq!(replayed.lines().collect::<Vec<_>>(), bodies(&shop.outbox()));
         println!("{fault} {only}: {last} events, none lost");
     }
 }

@@ -275,6 +275,18 @@ pub struct Beginning {
     pub pending: Vec<u8>,
 }
 
+impl Beginning {
+    /// Whether the engine before this file is not the one that the file before leads to.
+    pub fn is_resync(&self) -> bool {
+        self.metadata.get("resync").is_some_and(|r| r == "true")
+    }
+
+    /// Its number among the journal's files.
+    pub fn file(&self) -> Option<u64> {
+        self.metadata.get("file")?.parse().ok()
+    }
+}
+
 /// Reads how a file begins, and nothing after it.
 pub fn beginning(path: &Path) -> Result<Beginning, RecordingError> {
     let mut begins = Beginning::default();

@@ -56,7 +56,7 @@ pub(super) struct Args {
     /// Sends the events to the store file's broker as the store `<id>-replay`.
     #[arg(long)]
     publish: bool,
-    /// How long the broker may take to take them all, seconds.
+    /// For how long the broker may take none of them, seconds.
     #[arg(long, default_value_t = 60, requires = "publish")]
     publish_timeout: u64,
     /// Threads that run models.

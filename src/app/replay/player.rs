@@ -11,6 +11,7 @@ use crate::clock::Stopwatch;
 use crate::engine::{Engine, Input, Output};
 use crate::ids::CameraIx;
 use crate::observation::{Detections, Observation, Sensed};
+use crate::outbox::Row;
 use crate::recording::{Facts, Message};
 use crate::store::Store;
 use crate::units::{TimeDelta, Timestamp};
@@ -56,6 +57,8 @@ pub(super) struct Player {
     /// Where events are published: they are numbered from 1, and kept.
     sendings: Option<Vec<Sending>>,
     first_file: bool,
+    /// The number of the journal's file that is played.
+    file: Option<u64>,
     failed: Option<std::io::Error>,
 }
 
@@ -144,6 +147,7 @@ impl Player {
             last_n: 0,
             sendings: None,
             first_file: true,
+            file: None,
             failed: None,
         }
     }
@@ -165,24 +169,53 @@ impl Player {
     /// A file of a journal that the engine did not come to by the file before goes on from its own
     /// snapshot.
     pub(super) fn on_file(&mut self, path: &Path) {
+        let number = journaled::number(path);
+        let before = std::mem::replace(&mut self.file, number);
         if std::mem::take(&mut self.first_file) {
             return;
         }
-        let Some((engine, pending)) = journaled::resynced(&self.engine.share_store(), path) else {
+        let store = self.engine.share_store();
+        let Some((engine, pending)) = journaled::resynced(&store, path, before) else {
             return;
         };
+        // Frames of the file before are its own engine's.
+        self.finish_frames();
         self.engine = engine;
         if self.sinks.findings.is_some() {
             self.engine.show_findings();
         }
-        for (n, body) in pending {
+        for row in pending {
             // What was published is published, although this replay did not see why.
-            if n > self.last_n && self.sendings.is_none() {
-                self.last_n = n;
-                if let Some(Err(e)) = self.sinks.events.as_mut().map(|s| writeln!(s, "{body}")) {
-                    self.failed.get_or_insert(e);
-                }
+            if row.n > self.last_n {
+                self.last_n = row.n;
+                self.write_pending(row);
             }
+        }
+    }
+
+    fn write_pending(&mut self, row: Row) {
+        if self.sendings.is_some() {
+            // Another store's and journal's names stand in it.
+            self.summary
+                .lose("events of a journal that only its outbox had", 1);
+            return;
+        }
+        let written = self
+            .sinks
+            .events
+            .as_mut()
+            .map(|s| writeln!(s, "{}", row.body));
+        if let Some(Err(e)) = written {
+            self.failed.get_or_insert(e);
+        }
+    }
+
+    fn finish_frames(&mut self) {
+        while let Some((step, found)) = self.runner.as_mut().and_then(FrameRunner::drain) {
+            self.play(
+                step,
+                found.map(|f| f.map(|f| f.detections).map_err(|e| e.to_string())),
+            );
         }
     }
 
@@ -414,12 +447,7 @@ impl Player {
 
     /// Waits for the last frames, and gives back the engine as it stands.
     pub(super) fn finish(mut self) -> anyhow::Result<(Engine, Summary, Vec<Sending>)> {
-        while let Some((step, found)) = self.runner.as_mut().and_then(FrameRunner::drain) {
-            self.play(
-                step,
-                found.map(|f| f.map(|f| f.detections).map_err(|e| e.to_string())),
-            );
-        }
+        self.finish_frames();
         if let Some(runner) = &self.runner {
             self.summary.on_inference(runner.timings());
         }

@@ -96,12 +96,18 @@ impl Publisher {
             resend,
         };
         let sent = tokio::spawn(uplink::run(uplink, stopped));
-        let done = async {
-            while taken.load(Ordering::Acquire) < all {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let in_time = tokio::time::timeout(self.timeout, done).await.is_ok();
+        let (mut before, mut quiet) = (0, Duration::ZERO);
+        while before < all && quiet < self.timeout {
+            tokio::time::sleep(LOOK).await;
+            let now = taken.load(Ordering::Acquire);
+            quiet = if now > before {
+                Duration::ZERO
+            } else {
+                quiet + LOOK
+            };
+            before = now;
+        }
+        let in_time = before >= all;
         stop.send_replace(true);
         sent.await?;
         let taken = taken.load(Ordering::Acquire);
@@ -128,6 +134,9 @@ fn state(state: State) -> String {
     };
     serde_json::to_string(&status).expect("plain structs are JSON")
 }
+
+/// How often it is looked at how far the broker is.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Events that need not outlive the program.
 struct Memory {

@@ -40,6 +40,8 @@ pub(super) struct Counts {
     pub(super) engine_nanos: AtomicU64,
     pub(super) commands: AtomicU64,
     pub(super) commands_refused: AtomicU64,
+    /// Microseconds since 1970.
+    pub(super) engine_time_us: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -218,6 +220,13 @@ impl Health {
             "gauge",
             "1 where something is wrong; /readyz says what.",
             degraded,
+        );
+        let time = of(&counts.engine_time_us) as f64 / 1e6;
+        out.one(
+            "basketd_engine_time_seconds",
+            "gauge",
+            "The engine's time, seconds since 1970.",
+            time,
         );
         for (name, kind, help, value) in [
             (

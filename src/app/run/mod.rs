@@ -155,7 +155,7 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
             store_sha256: loaded.sha256.clone(),
             inputs_sha256: loaded.inputs_sha256.clone(),
             journal: origin.journal.clone(),
-            resync: false,
+            resync: recovered.resync,
         },
         origin: origin.clone(),
         folder: state.journal(),

@@ -158,6 +158,10 @@ impl Recorder {
                 self.file.sync_data()?;
             }
         }
+        // What was taken before the end was asked for is written.
+        while let Ok(Given::Sensed(sensed)) = given.try_recv() {
+            self.write(&sensed)?;
+        }
         Ok(())
     }
 

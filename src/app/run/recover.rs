@@ -39,6 +39,8 @@ pub(super) struct Recovered {
     pub(super) rows: Vec<Row>,
     /// Inputs replayed.
     pub(super) inputs: u64,
+    /// Whether the engine is another than the journal's inputs lead to.
+    pub(super) resync: bool,
     /// What had to be given up, for the log and the status.
     pub(super) notes: Vec<String>,
 }
@@ -77,6 +79,7 @@ pub(super) fn recover(place: &Place<'_>) -> anyhow::Result<Recovered> {
             number,
             rows: Vec::new(),
             inputs: 0,
+            resync: false,
             notes,
         },
         None => resumed(place, number, last_n, notes)?,
@@ -176,7 +179,8 @@ fn replayed(
     replay.last_at = replay.engine.now();
     for (i, file) in files.iter().enumerate().skip(start.place) {
         if i > start.place {
-            replay.next_file(place, file);
+            let follows = file.number == files[i - 1].number + 1;
+            replay.next_file(place, file, follows);
         }
         replay.routes.clear();
         let read = recording::stream(&file.path, &mut |message| replay.take(message));
@@ -189,6 +193,7 @@ fn replayed(
             Err(error) => notes.push(error.to_string()),
         }
     }
+    let resync = !Arc::ptr_eq(&replay.store, place.store);
     let Replay {
         mut engine,
         store,
@@ -211,6 +216,7 @@ fn replayed(
         number: 0,
         rows,
         inputs,
+        resync,
         notes,
     })
 }
@@ -230,13 +236,9 @@ struct Replay<'a> {
 
 impl Replay<'_> {
     /// Goes on with the next file, or thaws there where the file before may lack something.
-    fn next_file(&mut self, place: &Place<'_>, file: &JournalFile) {
+    fn next_file(&mut self, place: &Place<'_>, file: &JournalFile, follows: bool) {
         let begins = journal::beginning(&file.path).unwrap_or_default();
-        if begins
-            .metadata
-            .get("resync")
-            .is_none_or(|resync| resync != "true")
-        {
+        if follows && !begins.is_resync() {
             return;
         }
         match thaw(place, file) {
@@ -317,6 +319,7 @@ fn resumed(
         number,
         rows: made,
         inputs: 0,
+        resync: true,
         notes,
     })
 }

@@ -155,7 +155,8 @@ impl Sequencer {
             stopping: false,
         };
         sequencer.advance();
-        sequencer.rotate(false)?;
+        let resync = std::mem::take(&mut sequencer.head.resync);
+        sequencer.rotate(resync)?;
         // What recovery made anew goes the same way as everything else.
         sequencer.rows = sequencer.uncommitted.drain(..).collect();
         sequencer.commit();
@@ -216,8 +217,10 @@ impl Sequencer {
             self.take(given);
             taken += 1;
         }
-        let waiting = &self.health.counts.waiting_inputs;
-        waiting.store(taken as u64, Ordering::Relaxed);
+        let counts = &self.health.counts;
+        counts.waiting_inputs.store(taken as u64, Ordering::Relaxed);
+        let now_us = u64::try_from(self.now.as_micros()).unwrap_or(0);
+        counts.engine_time_us.store(now_us, Ordering::Relaxed);
         if self.broken.is_some() {
             return;
         }

@@ -40,8 +40,8 @@ const IDLE: Duration = Duration::from_millis(50);
 const SYNC_MS: u64 = 1_000;
 /// A file of the journal, and with it a snapshot, is begun after so long, …
 const ROTATE_MS: u64 = 300_000;
-/// … or so many bytes, …
-const ROTATE_BYTES: u64 = 64 << 20;
+/// … or so many bytes: the file's index is in memory until it ends, …
+const ROTATE_BYTES: u64 = 16 << 20;
 /// … or when replaying the file would take so long: recovery must be a matter of seconds.
 const ROTATE_ENGINE_NANOS: u64 = 2_000_000_000;
 /// How long inputs may wait in the queue while nothing can be written, before they are counted as

@@ -519,6 +519,7 @@ fn a_full_disk_and_a_failed_sync_lose_nothing_that_was_told() {
     }
     for (fault, only, told) in [
         ("FULL", "", "No space left on device"),
+        ("FULL", "read-only", "Read-only file system"),
         ("FULL", "-wal", "disk is full"),
         ("EIO", "", "Input/output error"),
         ("EIO", "-wal", "disk I/O error"),
@@ -542,8 +543,14 @@ fn a_full_disk_and_a_failed_sync_lose_nothing_that_was_told() {
             ])
             .env("LD_PRELOAD", library)
             .env(format!("BASKETD_SHIM_{fault}"), shop.path("sick"));
-        if !only.is_empty() {
-            command.env("BASKETD_SHIM_ONLY", only);
+        match only {
+            "" => {}
+            "read-only" => {
+                command.env("BASKETD_SHIM_READONLY", "1");
+            }
+            only => {
+                command.env("BASKETD_SHIM_ONLY", only);
+            }
         }
         let mut daemon = Process::spawn(command, &shop.path("daemon.log"));
         shop.wait_ready();

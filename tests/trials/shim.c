@@ -5,7 +5,8 @@
  * Each of these variables names a control file; the fault lasts while that file exists:
  *
  *   BASKETD_SHIM_STALL   writes and syncs of *.mcap do not return (the journal's disk hangs)
- *   BASKETD_SHIM_FULL    writes, and what makes a file grow, fail with ENOSPC
+ *   BASKETD_SHIM_FULL    writes, and what makes a file grow, fail with ENOSPC, or with EROFS where
+ *                        BASKETD_SHIM_READONLY is set
  *   BASKETD_SHIM_EIO     fsync, fdatasync and sync_file_range fail with EIO
  *
  * FULL and EIO concern *.mcap, *.mcap.new, *.db, *-wal and *-journal. BASKETD_SHIM_ONLY=.db narrows all three to
@@ -92,6 +93,12 @@ static void *next(const char *name)
     return found;
 }
 
+/* What a write that fails is told: a full disk, or with BASKETD_SHIM_READONLY a read-only one. */
+static int refusal(void)
+{
+    return getenv("BASKETD_SHIM_READONLY") != NULL ? EROFS : ENOSPC;
+}
+
 /* A function that is handed on unless its descriptor `fd` has the fault. Looking it up at every
  * call costs some hundred nanoseconds and needs no state. */
 #define SICK(result, name, parameters, arguments, fd, fault, error)   \
@@ -105,7 +112,7 @@ static void *next(const char *name)
         return ((result(*) parameters)next(#name)) arguments;         \
     }
 #define FULL(result, name, parameters, arguments, fd) \
-    SICK(result, name, parameters, arguments, fd, "BASKETD_SHIM_FULL", ENOSPC)
+    SICK(result, name, parameters, arguments, fd, "BASKETD_SHIM_FULL", refusal())
 #define UNSYNCED(name, parameters, arguments) \
     SICK(int, name, parameters, arguments, fd, "BASKETD_SHIM_EIO", EIO)
 

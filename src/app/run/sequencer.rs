@@ -40,6 +40,8 @@ const IDLE: Duration = Duration::from_millis(50);
 const SYNC_MS: u64 = 1_000;
 /// A file of the journal, and with it a snapshot, is begun after so long, …
 const ROTATE_MS: u64 = 300_000;
+/// … or so long by the engine's time, which a played recording makes run faster, …
+const ROTATE_ENGINE_TIME: TimeDelta = TimeDelta::from_millis(1_800_000);
 /// … or so many bytes: the file's index is in memory until it ends, …
 const ROTATE_BYTES: u64 = 16 << 20;
 /// … or when replaying the file would take so long: recovery must be a matter of seconds.
@@ -109,6 +111,7 @@ pub(super) struct Sequencer {
     watch: Monotonic,
     flushed_ms: u64,
     rotated_ms: u64,
+    rotated_at: Timestamp,
     tended_ms: u64,
     engine_nanos: u64,
     broken: Option<Broken>,
@@ -149,6 +152,7 @@ impl Sequencer {
             watch: Monotonic::start(),
             flushed_ms: 0,
             rotated_ms: 0,
+            rotated_at: parts.begin_at,
             tended_ms: 0,
             engine_nanos: 0,
             broken: None,
@@ -505,7 +509,9 @@ impl Sequencer {
             .journal
             .as_ref()
             .map_or((0, 0), |journal| (journal.bytes(), journal.messages));
-        let due = now - self.rotated_ms >= ROTATE_MS && messages > 0;
+        let due = now - self.rotated_ms >= ROTATE_MS
+            || self.now - self.rotated_at >= ROTATE_ENGINE_TIME;
+        let due = due && messages > 0;
         if due || bytes >= ROTATE_BYTES || self.engine_nanos >= ROTATE_ENGINE_NANOS {
             if let Err(error) = self.rotate(false) {
                 self.break_down(&format!("the journal: {error}"), true);
@@ -578,6 +584,7 @@ impl Sequencer {
         snapshot_bytes.store(snapshot.len() as u64, Ordering::Relaxed);
         self.number += 1;
         self.rotated_ms = self.watch.millis();
+        self.rotated_at = self.now;
         self.engine_nanos = 0;
         if let Some(ended) = self.journal.replace(begun).filter(|_| !resync) {
             let path = ended.path.clone();

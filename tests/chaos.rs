@@ -178,7 +178,10 @@ fn check(shop: &Shop) {
     let joined = "from box.event ours join main.event theirs on ours.n = theirs.n";
     let differ = format!("select count(*) {joined} where ours.body != theirs.body");
     assert_eq!(number(&receipts, &differ), Some(0));
-    assert_eq!(number(&receipts, &format!("select count(*) {joined}")), Some(last));
+    assert_eq!(
+        number(&receipts, &format!("select count(*) {joined}")),
+        Some(last)
+    );
     let mut opened: BTreeMap<String, u32> = BTreeMap::new();
     let mut sequences: BTreeMap<String, u64> = BTreeMap::new();
     let mut closed: BTreeMap<String, u32> = BTreeMap::new();

@@ -8,6 +8,7 @@ mod inspect_model;
 pub mod load;
 mod replay;
 mod run;
+mod schema;
 mod score;
 mod simulate;
 mod track;
@@ -48,6 +49,8 @@ enum Command {
     Replay(replay::Args),
     /// Tracks boxes of one camera in MOTChallenge text.
     Track(track::Args),
+    /// Prints the schemas of events, commands and recorded messages.
+    Schema(schema::Args),
     /// Measures receipts against the truth.
     Score(score::Args),
     /// Writes recordings of a shop that does not exist.
@@ -76,6 +79,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Checkout(args) => checkout::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Track(args) => track::run(&args),

@@ -76,6 +76,7 @@ pub struct ItemTaken<'a> {
     pub candidates: Vec<Candidate>,
     /// Where it belongs, where it stood elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub home_shelf: Option<&'a str>,
 }
 
@@ -112,6 +113,7 @@ pub struct ItemReturned<'a> {
     pub candidates: Vec<Candidate>,
     /// Where it belongs, where it was put elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub home_shelf: Option<&'a str>,
 }
 

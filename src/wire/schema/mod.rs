@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::delivery::{Ack, Reply, SourceStatus, Status};
 use super::event::CloudEvent;
@@ -99,12 +99,10 @@ fn deliveries() -> [(&'static str, Value); 4] {
 
 fn event<D: JsonSchema>(name: &'static str) -> (&'static str, Value) {
     let (_, mut schema) = written::<CloudEvent<'_, D>>(name);
-    // The type's own words say what happened; those of the envelope are the same for all.
-    let about = schema.pointer("/properties/data/description").cloned();
-    let inner = schema_of::<D>(SchemaSettings::draft2020_12().for_serialize());
-    let about = inner.get("description").cloned().or(about);
-    if let Some(about) = about {
-        schema["description"] = about;
+    // The data's own words say what happened; those of the envelope are the same for all.
+    let data = schema_of::<D>(SchemaSettings::draft2020_12().for_serialize());
+    if let Some(about) = data.get("description") {
+        schema["description"] = about.clone();
     }
     if let Some(kind) = schema.pointer_mut("/properties/type") {
         kind["const"] = json!(name);
@@ -123,9 +121,22 @@ fn read<T: JsonSchema>(name: &'static str) -> (&'static str, Value) {
 }
 
 fn titled<T: JsonSchema>(name: &str, settings: SchemaSettings) -> Value {
-    let mut schema = schema_of::<T>(settings);
-    schema["title"] = json!(name);
-    schema
+    let schema = schema_of::<T>(settings);
+    // What names it stands first, for people who read it.
+    let head = json!({
+        "$schema": schema["$schema"],
+        "title": name,
+        "description": schema["description"],
+    });
+    let both = [head, schema].into_iter().filter_map(|part| match part {
+        Value::Object(fields) => Some(fields),
+        _ => None,
+    });
+    let mut named = Map::new();
+    for (key, value) in both.flatten() {
+        named.entry(key).or_insert(value);
+    }
+    Value::Object(named)
 }
 
 fn schema_of<T: JsonSchema>(settings: SchemaSettings) -> Value {

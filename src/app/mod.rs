@@ -9,6 +9,7 @@ mod journal_id;
 pub mod load;
 mod replay;
 mod run;
+mod schema;
 mod score;
 mod simulate;
 mod track;
@@ -51,6 +52,8 @@ enum Command {
     Replay(replay::Args),
     /// Tracks boxes of one camera in MOTChallenge text.
     Track(track::Args),
+    /// Prints the schemas of events, commands and recorded messages.
+    Schema(schema::Args),
     /// Measures receipts against the truth.
     Score(score::Args),
     /// Writes recordings of a shop that does not exist.
@@ -108,6 +111,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Record(args) => run::record::run(&args),
         Command::Checkout(args) => checkout::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Track(args) => track::run(&args),

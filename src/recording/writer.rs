@@ -23,7 +23,9 @@ impl<W: Write + Seek> RecordingWriter<W> {
             .profile("basketd")
             .library("basketd")
             // A chunk goes out in one piece when it is whole: nothing before it is touched again.
-            .disable_seeking(true);
+            .disable_seeking(true)
+            // Chunks are small, and threads of their own for each would cost more than they save.
+            .compression_threads(0);
         let mut writer = options.create(out)?;
         writer.write_metadata(&Metadata {
             name: "basketd".into(),

@@ -18,11 +18,11 @@ pub const COMMAND_MAX: usize = 64 << 10;
 /// A basket is corrected to so many lines at most: a full trolley has fewer.
 pub const LINES_MAX: usize = 200;
 /// Units of one product in a basket.
-const QUANTITIES: RangeInclusive<u64> = 1..=1000;
+pub(super) const QUANTITIES: RangeInclusive<u64> = 1..=1000;
 /// Units of one product on a shelf; what is beyond is a slip of the pen.
-const ON_HAND: RangeInclusive<u64> = 0..=100_000;
+pub(super) const ON_HAND: RangeInclusive<u64> = 0..=100_000;
 /// Characters of who asks and of a journal's id, as for ids of the store file.
-const NAME_MAX: usize = 63;
+pub(super) const NAME_MAX: usize = 63;
 
 const COMMANDS: &str = "restock.begin, restock.end, price.set, stock.set, visit.close, \
                         basket.review, resend or status";

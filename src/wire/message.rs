@@ -2,17 +2,14 @@
 //! channel; decoding a message is then one step. Unknown fields are ignored, so that recordings
 //! outlive versions; what is wrong is refused with what was found and what is allowed.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
-use crate::engine::{Input, Wakeup};
+use super::record::{self, EMBEDDING_MAX, PARTY_MAX};
+use crate::engine::Input;
 use crate::gs1::{Epc, Gtin};
 use crate::ids::{CameraIx, GateIx, GondolaIx, ReaderIx, ScaleIx};
 use crate::observation::{
-    Admission, Class, Detection, Detections, GateEvent, Observation, Sensed, SourceReport,
-    SourceState, TagRead,
+    Admission, Class, Detection, Detections, GateEvent, Observation, Sensed, SourceReport, TagRead,
 };
 use crate::store::Store;
 use crate::units::{BBox, TimeDelta, Timestamp};
@@ -48,10 +45,9 @@ pub enum Decoded {
 pub const NOT_SOLD: &str = "products that are not in the catalogue";
 /// The longest JSON message, bytes: a frame of a thousand products with embeddings has less.
 pub const JSON_MAX: usize = 4 << 20;
-/// A detection's appearance has at most so many numbers.
-const EMBEDDING_MAX: usize = 4096;
-/// People let in with one token, at most.
-const PARTY_MAX: u32 = 50;
+/// How far from 1 the length of an embedding can be whose numbers were rounded after they were
+/// scaled: such are kept to the last bit.
+const UNIT: f64 = 1.2e-7;
 
 /// What the messages of a topic are, by its name, its schema's name and its encoding.
 pub fn route(store: &Store, topic: &str, schema: &str, encoding: &str) -> Route {
@@ -101,93 +97,6 @@ pub fn route(store: &Store, topic: &str, schema: &str, encoding: &str) -> Route 
         ));
     }
     route
-}
-
-#[derive(Deserialize)]
-struct RawRead<'a> {
-    #[serde(borrow)]
-    epc: Cow<'a, str>,
-    antenna: u16,
-    rssi_dbm: f64,
-    count: Option<u32>,
-    phase_deg: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct RawDetections<'a> {
-    width: f64,
-    height: f64,
-    #[serde(borrow)]
-    detections: Vec<RawDetection<'a>>,
-}
-
-#[derive(Deserialize)]
-struct RawDetection<'a> {
-    #[serde(borrow)]
-    class: Cow<'a, str>,
-    score: f64,
-    #[serde(rename = "box")]
-    bbox: [f64; 4],
-    #[serde(default)]
-    gtins: BTreeMap<Gtin, f64>,
-    #[serde(default)]
-    embedding: Vec<f32>,
-}
-
-#[derive(Deserialize)]
-struct RawWeight {
-    grams: f64,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-enum RawGate {
-    Admitted {
-        token: String,
-        member: Option<String>,
-        party: Option<u32>,
-        role: Option<String>,
-    },
-    Door {
-        open: bool,
-    },
-    Presented {
-        token: String,
-    },
-}
-
-#[derive(Deserialize)]
-struct RawDoor {
-    open: bool,
-}
-
-#[derive(Deserialize)]
-struct RawSource {
-    source: String,
-    state: RawState,
-    #[serde(default)]
-    reason: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum RawState {
-    Online,
-    Degraded,
-    Offline,
-}
-
-#[derive(Deserialize)]
-struct RawGap {
-    source: String,
-    lost: u64,
-    #[serde(default)]
-    reason: String,
-}
-
-#[derive(Deserialize)]
-struct RawTimer {
-    wakeup: Wakeup,
 }
 
 /// No sensor sees the future; clocks that are kept at all are closer than this.
@@ -249,7 +158,7 @@ pub fn decode(
             });
         }
         Route::Weight(scale) => {
-            let RawWeight { grams } = json(payload)?;
+            let record::Weight { grams } = json(payload)?;
             Sensed::Weight {
                 scale: *scale,
                 grams: finite("grams", grams)?,
@@ -260,7 +169,7 @@ pub fn decode(
             event: gate_event(json(payload)?)?,
         },
         Route::Door(gondola) => {
-            let RawDoor { open } = json(payload)?;
+            let record::Door { open } = json(payload)?;
             Sensed::Door {
                 gondola: *gondola,
                 open,
@@ -271,37 +180,32 @@ pub fn decode(
             return Ok(Decoded::Input(Input::Command(command)));
         }
         Route::Source => {
-            let RawSource {
+            let record::SourceState {
                 source,
                 state,
                 reason,
             } = json(payload)?;
-            let state = match state {
-                RawState::Online => SourceState::Online,
-                RawState::Degraded => SourceState::Degraded,
-                RawState::Offline => SourceState::Offline,
-            };
             let report = SourceReport::State {
-                source,
-                state,
-                reason,
+                source: source.into_owned(),
+                state: state.into(),
+                reason: reason.into_owned(),
             };
             return Ok(Decoded::Input(Input::Source(report)));
         }
         Route::Gap => {
-            let RawGap {
+            let record::SourceGap {
                 source,
                 lost,
                 reason,
             } = json(payload)?;
             return Ok(Decoded::Input(Input::Source(SourceReport::Gap {
-                source,
+                source: source.into_owned(),
                 lost,
-                reason,
+                reason: reason.into_owned(),
             })));
         }
         Route::Timer => {
-            let RawTimer { wakeup } = json(payload)?;
+            let record::Timer { wakeup } = json(payload)?;
             return Ok(Decoded::Input(Input::Timeout(wakeup)));
         }
         Route::Image(_) | Route::Ignored(_) => return Err("a message of no use".to_owned()),
@@ -338,7 +242,7 @@ fn finite(what: &str, value: f64) -> Result<f64, String> {
     }
 }
 
-fn tag_read(store: &Store, reader: ReaderIx, raw: RawRead<'_>) -> Result<TagRead, String> {
+fn tag_read(store: &Store, reader: ReaderIx, raw: record::TagRead<'_>) -> Result<TagRead, String> {
     let antenna = store.readers[reader.index()]
         .antennas
         .get(&raw.antenna)
@@ -360,7 +264,7 @@ fn tag_read(store: &Store, reader: ReaderIx, raw: RawRead<'_>) -> Result<TagRead
 fn detections(
     store: &Store,
     camera: CameraIx,
-    raw: RawDetections<'_>,
+    raw: record::Detections<'_>,
 ) -> Result<(Detections, u64), String> {
     let known = &store.cameras[camera.index()];
     let (width, height) = (f64::from(known.width), f64::from(known.height));
@@ -387,7 +291,7 @@ fn detections(
 }
 
 fn detection(
-    raw: RawDetection<'_>,
+    raw: record::Detection<'_>,
     (sx, sy): (f64, f64),
     (width, height): (f64, f64),
 ) -> Result<Option<Detection>, String> {
@@ -440,15 +344,18 @@ fn unit_length(mut embedding: Vec<f32>) -> Result<Vec<f32>, String> {
     if !norm.is_finite() || norm < 1e-9 {
         return Ok(Vec::new());
     }
+    if (norm - 1.0).abs() <= UNIT {
+        return Ok(embedding);
+    }
     for value in &mut embedding {
         *value = (f64::from(*value) / norm) as f32;
     }
     Ok(embedding)
 }
 
-fn gate_event(raw: RawGate) -> Result<GateEvent, String> {
+fn gate_event(raw: record::GateEvent) -> Result<GateEvent, String> {
     match raw {
-        RawGate::Admitted {
+        record::GateEvent::Admitted {
             token,
             member,
             party,
@@ -470,8 +377,8 @@ fn gate_event(raw: RawGate) -> Result<GateEvent, String> {
                 staff,
             }))
         }
-        RawGate::Door { open } => Ok(GateEvent::Door { open }),
-        RawGate::Presented { token } => Ok(GateEvent::Presented { token }),
+        record::GateEvent::Door { open } => Ok(GateEvent::Door { open }),
+        record::GateEvent::Presented { token } => Ok(GateEvent::Presented { token }),
     }
 }
 

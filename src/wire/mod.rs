@@ -7,4 +7,7 @@ pub mod encode;
 pub mod event;
 pub mod message;
 pub mod money;
+mod record;
+pub mod schema;
+pub mod shape;
 pub mod topic;

@@ -376,7 +376,7 @@ impl Driver {
                         rumqttc::v5::mqttbytes::v5::Filter::new(filter.clone(), QoS::AtLeastOnce)
                     });
                     let asked = self.client.try_subscribe_many(filters);
-                    asked.map_err(|_| plain("the request queue is full at the start"))?;
+                    asked.map_err(|_full| plain("the request queue is full at the start"))?;
                 }
                 return Ok(());
             }
@@ -431,7 +431,7 @@ impl Driver {
         self.tell
             .send(told)
             .await
-            .map_err(|_| plain("nobody listens any more"))
+            .map_err(|_gone| plain("nobody listens any more"))
     }
 
     fn is_ready(&mut self) {

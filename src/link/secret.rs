@@ -38,7 +38,8 @@ pub fn read(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
 /// A password: the first line of its file.
 pub fn password(folder: &Path, name: &str) -> Result<Secret, String> {
     let bytes = read(folder, name)?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8 text"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| format!("`{name}` is not UTF-8 text: {}", error.utf8_error()))?;
     match text.lines().next() {
         Some(line) if !line.is_empty() => Ok(Secret::new(line)),
         _ => Err(format!("`{name}` is empty; its first line is the password")),

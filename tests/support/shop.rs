@@ -5,8 +5,9 @@ use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use basketd::clock::Stopwatch;
 use rusqlite::Connection;
 
 /// A port that nobody listens on just now.
@@ -27,14 +28,15 @@ pub(crate) fn has(program: &str) -> bool {
     found
 }
 
+fn elapsed(watch: Stopwatch) -> Duration {
+    Duration::from_nanos(watch.nanos())
+}
+
 /// Waits until something is so; a story that waits longer than its patience has failed.
 pub(crate) fn wait_for(what: &str, patience: Duration, mut is: impl FnMut() -> bool) {
-    let begin = Instant::now();
+    let begin = Stopwatch::start();
     while !is() {
-        assert!(
-            begin.elapsed() < patience,
-            "not within {patience:?}: {what}"
-        );
+        assert!(elapsed(begin) < patience, "not within {patience:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -75,10 +77,10 @@ impl Process {
 
     /// Ends it as systemd would; gives its exit code and how long it took.
     pub(crate) fn terminate(&mut self) -> (Option<i32>, Duration) {
-        let begin = Instant::now();
+        let begin = Stopwatch::start();
         self.signal(rustix::process::Signal::TERM);
         let code = self.wait(Duration::from_secs(20));
-        (code, begin.elapsed())
+        (code, elapsed(begin))
     }
 
     pub(crate) fn wait(&mut self, patience: Duration) -> Option<i32> {

@@ -48,7 +48,7 @@ impl Envelope {
         }
         let n: i64 = number
             .parse()
-            .map_err(|_| format!("`id` ends in `{number}`"))?;
+            .map_err(|error| format!("`id` ends in `{number}`: {error}"))?;
         let n = u64::try_from(n)
             .ok()
             .filter(|n| *n > 0)

@@ -89,7 +89,7 @@ impl Inlet {
 
     /// Gives, and waits for room; threads only, no tasks.
     pub(super) fn give(&self, given: Given) -> Result<(), Gone> {
-        self.0.send(given).map_err(|_| Gone)
+        self.0.send(given).map_err(|_gone| Gone)
     }
 
     /// Gives without waiting; hands back what finds no room.

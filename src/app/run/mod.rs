@@ -517,7 +517,7 @@ async fn read_anew(args: &Args, inlet: &Inlet, state: &StateDir) -> Result<Strin
     let given = Given::Reload(Box::new(loaded), answer);
     inlet
         .try_give(given)
-        .map_err(|_| "the box is too busy; try again".to_owned())?;
+        .map_err(|_full| "the box is too busy; try again".to_owned())?;
     answered
         .await
         .unwrap_or_else(|_| Err("the box is going down".to_owned()))

@@ -115,7 +115,7 @@ impl Player {
             if gone.is_err() || self.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            self.last = self.last + BETWEEN;
+            self.last += BETWEEN;
         }
         // The sequencer may have gone; then nobody waits for the end.
         self.inlet.give(Given::TapeEnded).ok();

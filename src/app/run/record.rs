@@ -103,7 +103,7 @@ pub(in crate::app) fn run(args: &Args) -> anyhow::Result<()> {
     drop(given);
     let played = thread
         .join()
-        .map_err(|_| anyhow::anyhow!("the tape's thread had panicked"));
+        .map_err(|_panic| anyhow::anyhow!("the tape's thread had panicked"));
     recorded.with_context(|| shown.clone())?;
     played??;
     recorder.finish(&shown)

@@ -509,14 +509,14 @@ impl Sequencer {
             .journal
             .as_ref()
             .map_or((0, 0), |journal| (journal.bytes(), journal.messages));
-        let due = now - self.rotated_ms >= ROTATE_MS
-            || self.now - self.rotated_at >= ROTATE_ENGINE_TIME;
+        let due =
+            now - self.rotated_ms >= ROTATE_MS || self.now - self.rotated_at >= ROTATE_ENGINE_TIME;
         let due = due && messages > 0;
-        if due || bytes >= ROTATE_BYTES || self.engine_nanos >= ROTATE_ENGINE_NANOS {
-            if let Err(error) = self.rotate(false) {
-                self.break_down(&format!("the journal: {error}"), true);
-                return;
-            }
+        let due = due || bytes >= ROTATE_BYTES || self.engine_nanos >= ROTATE_ENGINE_NANOS;
+        let rotated = if due { self.rotate(false) } else { Ok(()) };
+        if let Err(error) = rotated {
+            self.break_down(&format!("the journal: {error}"), true);
+            return;
         }
         if now - self.tended_ms >= TEND_MS || self.tended_ms == 0 {
             self.tended_ms = now.max(1);

@@ -43,7 +43,7 @@ impl StateDir {
         let lock = path.join("lock");
         let file = File::create(&lock)
             .with_context(|| format!("failed to write in the state's folder {shown}"))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_held| {
             anyhow::anyhow!("{shown} is in use by another basketd: one store, one daemon")
         })?;
         Ok(Self { path, _lock: file })

@@ -25,19 +25,13 @@ fn kiosk(shop: &Shop, more_state: &str, confirm: &str) {
         std::fs::copy(from.join(name), shop.path(name)).unwrap();
     }
     let text = std::fs::read_to_string(from.join("store.toml")).unwrap();
-    let text = text
-        .replace("[state]", "[unused]")
-        .replace("[console]", "[unused2]");
-    let begin = text.find("[unused]").unwrap();
-    let end = begin + text[begin..].find("\n# Where a visit begins").unwrap();
-    let without = format!("{}{}", &text[..begin], &text[end..]);
-    let cut = without.find("# Without [mqtt]").unwrap();
+    // The file without the tables that are this story's own.
+    let (before, state) = text.split_once("[state]").unwrap();
+    let (_, rest) = state.split_once("\n# Where a visit begins").unwrap();
+    let (rest, _) = rest.split_once("# Without [mqtt]").unwrap();
     let settings = shop.settings(more_state, confirm);
-    std::fs::write(
-        shop.path("store.toml"),
-        format!("{}{settings}", &without[..cut]),
-    )
-    .unwrap();
+    let text = format!("{before}\n# Where a visit begins{rest}{settings}");
+    std::fs::write(shop.path("store.toml"), text).unwrap();
 }
 
 fn kiosk_tape() -> String {

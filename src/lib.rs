@@ -5,20 +5,41 @@
 //! # The picture
 //!
 //! ```text
-//!    LIVE (to come)                                           REPLAY
-//!  readers, cameras, scales, gates ── vision/ (inference)   a recording (MCAP), recording/
-//!         │ Observation (captured_at)                             │ wire/ decodes
-//!         ▼                                                       ▼
-//!    one total order ───────────────────► engine.handle(at, Input) ◄── virtual clock
+//!    LIVE                                                     REPLAY
+//!  readers, cameras, scales, gates (to come), a tape ──       a recording (MCAP), recording/
+//!  commands over MQTT, the store file                              │ wire/ decodes
+//!         │ bounded queues, vision/ (inference)                    │
+//!         ▼                                                        ▼
+//!    sequencer: ONE total order ─► journal (MCAP)        the same order, virtual clock
+//!         └─────────────────────────► engine.handle(at, Input) ◄───┘
 //!  ════════════ pure below: no clock, no I/O, no randomness, no hash order ════════════
 //!      observation ─► presence (tags) ─┐
 //!                  ├► tracking (people)├► fusion: evidence → accounts → worlds → actions
 //!                  └► shelf (scales,   ┘            │
 //!                     product counts)               ▼
-//!                                      basket: visits, lines, receipts, stock
+//!                                      basket: visits, lines, receipts    insight: stock
 //!  ═════════════════════════════════════════════════════════════════════════════════════
-//!                     engine.poll_output()  ──►  wire/ encodes  ──►  events.jsonl
+//!                     engine.poll_output()  ──►  wire/ encodes
+//!         ┌────────────────┴───────────────┐
+//!    outbox (SQLite) ─► uplink ─► MQTT   replay: events.jsonl, compared as bytes
 //! ```
+//!
+//! # Nothing is lost
+//!
+//! The journal is the write-ahead log. An input is written to it before the engine sees it, and on
+//! disk before the events that follow from it are committed to the outbox; an event is sent only
+//! after that, and again until the backend's watermark has passed it. Each file of the journal begins
+//! with the frozen engine: after a kill the youngest snapshot is thawed and the tail replayed, which
+//! gives the same events with the same numbers, and the outbox gets those that it lacks. Exact replay
+//! is exact recovery.
+//!
+//! | thread or task | owns | full or slow |
+//! | --- | --- | --- |
+//! | `engine` (`app/run/sequencer`) | the engine, the journal's file, the order | inputs wait in a queue of 4,096; sensors then wait, and count what they lose |
+//! | `outbox` | the database | takes all that waits into one transaction; the engine waits beyond 256 batches |
+//! | uplink task | one MQTT connection and what is under way on it | the broker's window; at most 4,096 events beyond the watermark |
+//! | `tape` | a recording that is played as if it were live | waits for the engine |
+//! | commands, console, standing state | nothing that must survive | refuse, or the latest wins |
 //!
 //! # Floors
 //!
@@ -34,12 +55,13 @@
 //! | 4 | [`fusion`] | what evidence is worth, hypotheses, who holds what |
 //! | 5 | [`basket`], [`insight`] | visits, lines, receipts, events before any text; stock |
 //! | 6 | [`engine`] | handle and poll, wake-ups, snapshot (freeze, thaw), one store file after another |
-//! | 7 | [`wire`] | pure codecs: recording messages, events |
+//! | 7 | [`wire`] | pure codecs: recording messages, events, commands, topics, schemas |
 //! | | purity line | |
 //! | 8 | [`clock`] | the only file that reads a clock |
-//! | 10 | [`vision`], [`recording`] | models over frames; recorded sensor files |
+//! | 9 | [`link`] | MQTT, secrets: ways in and out that several edges share |
+//! | 10 | [`vision`], [`recording`], [`outbox`], [`uplink`], [`console`] | models over frames; recorded sensor files and the journal; events until the backend has them; the way there; the box's own pages |
 //! | 11 | [`sim`] | a shop that does not exist: recordings with their truth |
-//! | 12 | [`app`] | one file for each subcommand |
+//! | 12 | [`app`] | one file for each subcommand; `app/run` is the daemon |
 //!
 //! # Invariants
 //!
@@ -61,6 +83,8 @@
 //! | world | one consistent story of who holds what; worlds carry weights |
 //! | take, put-back | an item leaves a shelf, comes to a shelf |
 //! | home | the read point at which a tag is normally heard |
+//! | journal | what the engine was given, in order; its id is in every event's id |
+//! | watermark | the highest `n` up to which the backend has everything |
 //! | settle, review | a receipt that can be charged, one at which a person must look |
 
 pub mod app;

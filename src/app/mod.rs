@@ -75,7 +75,8 @@ fn log(daemon: bool) {
     use tracing_subscriber::prelude::*;
     let usual = if daemon { "info" } else { "warn" };
     let level = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
+        // What the MQTT client says of an answer, the uplink says with what it means.
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("{usual},rumqttc=off")));
     // Set where standard error is the journal (systemd.exec(5)).
     let journald = std::env::var_os("JOURNAL_STREAM").filter(|_| daemon);
     if let Some(Ok(layer)) = journald.map(|_| tracing_journald::layer()) {

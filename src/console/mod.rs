@@ -65,7 +65,11 @@ async fn readyz(State(pages): Shown) -> impl IntoResponse {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let word = if ready { "ready" } else { "not ready" };
+    let word = match (ready, reasons.is_empty()) {
+        (false, _) => "not ready",
+        (true, true) => "ready",
+        (true, false) => "degraded",
+    };
     let lines: String = reasons.iter().map(|reason| format!("{reason}\n")).collect();
     (code, format!("{word}\n{lines}"))
 }

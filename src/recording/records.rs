@@ -80,7 +80,10 @@ pub(super) fn records_while(
         }
     };
     if !ended {
-        let why = damage.unwrap_or_else(|| "the file ends without its end mark".to_owned());
+        let why = damage.unwrap_or_else(|| {
+            "the file ends without its end mark: it is being written, or its writer was killed"
+                .to_owned()
+        });
         let told = salvage(&mut file, offset, each);
         note(
             notices,

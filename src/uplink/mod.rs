@@ -80,6 +80,8 @@ pub struct Report {
     /// How often everything unconfirmed was sent again for want of a watermark.
     pub resent: u64,
     pub refused: u64,
+    /// Why, the last time.
+    pub refusal: String,
 }
 
 /// What the uplink is made of.
@@ -163,7 +165,7 @@ pub async fn run<F: Feed>(mut uplink: Uplink<F>, mut stop: watch::Receiver<bool>
         traffic_under_way: 0,
         strange_journal: false,
         cut_off_at: None,
-        twin: false,
+        twin: None,
     };
     let mut backoff = BACKOFF_MIN_MS;
     while !*stop.borrow() {
@@ -202,8 +204,8 @@ struct Session<F> {
     strange_journal: bool,
     /// When the last connection ended.
     cut_off_at: Option<u64>,
-    /// Whether another box of this id was heard during this connection.
-    twin: bool,
+    /// When another box of this id was heard during this connection.
+    twin: Option<u64>,
 }
 
 impl<F: Feed> Session<F> {
@@ -259,7 +261,7 @@ impl<F: Feed> Session<F> {
         self.read.clear();
         self.published.clear();
         self.traffic_under_way = 0;
-        self.twin = false;
+        self.twin = None;
         self.delivery.on_connected(self.clock.millis());
         self.told(|report| {
             report.connected = true;
@@ -296,6 +298,12 @@ impl<F: Feed> Session<F> {
                 through = confirmed,
                 "the backend is silent; sending again"
             );
+        }
+        if self.twin.is_some_and(|heard| now - heard > CUT_OFF_MS) {
+            // Undisturbed for so long: the other one is gone.
+            self.twin = None;
+            tracing::info!("no other box of this store id is heard any more");
+            self.told(|report| report.trouble.clear());
         }
         self.fill_standing(connection);
         while let Some(answer) = self.answers.pop() {
@@ -441,6 +449,9 @@ impl<F: Feed> Session<F> {
         let mut news = false;
         self.told(|report| {
             report.refused += refused;
+            if refused > 0 {
+                report.refusal.clone_from(&trouble);
+            }
             // A change worth a line: a refusal begins or ends.
             news = report.trouble.is_empty() != trouble.is_empty();
             if news {
@@ -489,8 +500,8 @@ impl<F: Feed> Session<F> {
         let strange = named.is_some_and(|(_, journal)| *journal != self.uplink.journal);
         let now = self.clock.millis();
         let cut_off = self.cut_off_at.is_some_and(|at| now - at < CUT_OFF_MS);
-        if strange && cut_off && !self.twin {
-            self.twin = true;
+        if strange && cut_off && self.twin.is_none() {
+            self.twin = Some(now);
             self.tell_twin("another box has published its status");
         }
     }
@@ -543,10 +554,11 @@ impl<F: Feed> Session<F> {
     }
 
     fn wait_after(&self, closed: &Closed, backoff: u64) -> u64 {
-        if closed.taken_over && !self.twin {
+        if closed.taken_over && self.twin.is_none() {
             self.tell_twin(&closed.why);
         }
-        if closed.taken_over || self.twin {
+        if closed.taken_over || self.twin.is_some() {
+            tracing::warn!(retry_ms = TAKEN_OVER_MS, "not connected: {}", closed.why);
             return TAKEN_OVER_MS;
         }
         tracing::warn!(retry_ms = backoff, "not connected: {}", closed.why);

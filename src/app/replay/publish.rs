@@ -113,11 +113,13 @@ impl Publisher {
         let taken = taken.load(Ordering::Acquire);
         if !in_time {
             let report = report.lock().unwrap_or_else(PoisonError::into_inner);
-            let why = &report.trouble;
-            anyhow::bail!(
-                "published {taken} of {all} events as `{}`: {why}",
-                self.origin.store
-            );
+            let why = if report.refusal.is_empty() {
+                &report.trouble
+            } else {
+                &report.refusal
+            };
+            let store = &self.origin.store;
+            anyhow::bail!("published {taken} of {all} events as `{store}`: {why}");
         }
         crate::app::print_err(&format!(
             "published  {taken} events as `{}`",

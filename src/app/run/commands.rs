@@ -36,6 +36,11 @@ impl Commands {
     pub(super) async fn run(self, mut asked: mpsc::Receiver<uplink::Asked>) {
         while let Some(asked) = asked.recv().await {
             let reply = self.carry_out(&asked).await;
+            if let Some(why) = &reply.reason {
+                let refused = &self.health.counts.commands_refused;
+                refused.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(topic = asked.topic, "a command is refused: {why}");
+            }
             let Some(to) = &asked.response_topic else {
                 continue;
             };

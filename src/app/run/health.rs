@@ -98,7 +98,7 @@ impl Health {
         }
         match (&before, &reason) {
             (_, Some(reason)) => tracing::warn!(part, "degraded: {reason}"),
-            (Some(before), None) => tracing::info!(part, "well again: {before}"),
+            (Some(before), None) => tracing::info!(part, "no longer so: {before}"),
             (None, None) => {}
         }
         self.changed.notify_waiters();
@@ -174,6 +174,18 @@ impl Health {
         self.changed.notify_waiters();
     }
 
+    /// Nobody speaks any more.
+    pub(super) fn all_offline(&self, reason: &str, since: &str) {
+        let mut state = self.lock();
+        for source in state.sources.values_mut() {
+            source.state = SourceState::Offline;
+            reason.clone_into(&mut source.reason);
+            since.clone_into(&mut source.since);
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
     pub(super) fn sources(&self) -> BTreeMap<String, Source> {
         self.lock().sources.clone()
     }
@@ -214,7 +226,10 @@ impl Health {
             "1 where sensors are taken and events kept.",
             ready,
         );
-        let degraded = f64::from(u8::from(!self.reasons().is_empty()));
+        let report = self.uplink.lock().unwrap_or_else(PoisonError::into_inner);
+        let wrong = !report.trouble.is_empty() || !self.reasons().is_empty();
+        drop(report);
+        let degraded = f64::from(u8::from(wrong));
         out.one(
             "basketd_degraded",
             "gauge",

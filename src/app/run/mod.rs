@@ -66,7 +66,7 @@ pub(super) struct Args {
     #[arg(long, default_value = "1", value_parser = parse_speed, requires = "play")]
     speed: Speed,
     /// How often the recording is played, its times moved on each time.
-    #[arg(long, default_value_t = 1, requires = "play")]
+    #[arg(long, default_value_t = 1, requires = "play", value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
     /// Ends when the recording is over and every event of it is confirmed.
     #[arg(long, requires = "play")]
@@ -78,6 +78,9 @@ const END: Duration = Duration::from_millis(4_500);
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let loaded = load(&args.store)?;
+    for path in &args.play {
+        crate::recording::journal::beginning(path)?;
+    }
     // What is wrong from here on is not the store file's fault: another try may do.
     serve_store(args, loaded).map_err(|error| {
         let refused = error
@@ -177,6 +180,8 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
     let engine = std::thread::Builder::new()
         .name("engine".into())
         .spawn(move || sequencer.run(&given))?;
+    // What recovery has made anew is there before a backend asks for it.
+    outbox.barrier(Duration::from_secs(30));
     let edges = start_edges(&loaded, &health, &outbox, &inlet, wake, &origin, listener)?;
     let tape = start_tape(args, &loaded, &store, &inlet, &health, begin_at)?;
     health.set_ready(true);
@@ -252,6 +257,10 @@ async fn serve(
             _ = hangup.recv() => reload(args, inlet, health, state).await,
             _ = tick.tick() => {
                 watchdog.feed(health.beats());
+                if edges.uplink.is_none() {
+                    // Nobody waits for them: they are history, which `resend` can send.
+                    outbox.confirm(outbox.committed());
+                }
                 let over = tape.is_some_and(|tape| tape.thread.is_finished());
                 if args.once && over && is_settled(outbox, edges) {
                     break;
@@ -340,8 +349,8 @@ fn told(recovered: &Recovered, notes: &[String], watch: &Stopwatch) {
     }
     if recovered.last_at.is_some() {
         tracing::info!(
-            inputs = recovered.inputs,
-            events = recovered.rows.len(),
+            replayed_inputs = recovered.inputs,
+            appended_events = recovered.rows.len(),
             ms = watch.nanos() / 1_000_000,
             "the state is as it was"
         );

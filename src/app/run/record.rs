@@ -37,7 +37,7 @@ pub(in crate::app) struct Args {
     #[arg(long, default_value = "1", value_parser = parse_speed, requires = "play")]
     speed: Speed,
     /// How often the recording is played, its times moved on each time.
-    #[arg(long, default_value_t = 1, requires = "play")]
+    #[arg(long, default_value_t = 1, requires = "play", value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
 }
 
@@ -48,11 +48,10 @@ pub(in crate::app) fn run(args: &Args) -> anyhow::Result<()> {
     let loaded = load(&args.store)?;
     let store = Arc::new(loaded.store);
     let shown = args.out.display().to_string();
-    if args.play.is_empty() {
-        crate::app::print_err(
-            "no sensor of the store file can be read by this version; see --play",
-        );
-    }
+    anyhow::ensure!(
+        !args.play.is_empty(),
+        "this version reads no live sensors; name a recording by --play"
+    );
     let stop = Arc::new(AtomicBool::new(false));
     watch_signals(Arc::clone(&stop))?;
     let (inlet, given) = Inlet::new();
@@ -62,8 +61,6 @@ pub(in crate::app) fn run(args: &Args) -> anyhow::Result<()> {
         speed: args.speed,
         times: args.repeat,
     };
-    // Without a tape nothing comes until live sensors do; the file waits for them.
-    let _open = args.play.is_empty().then(|| inlet.clone());
     let player = Player::new(
         tape,
         Arc::clone(&store),

@@ -262,11 +262,17 @@ impl Sequencer {
                 // Whoever asked may have gone.
                 drop(answer.send(done));
             }
-            Given::TapeEnded => {
-                self.clock = Clock::Steady(SteadyClock::start(Some(self.now)));
-            }
+            Given::TapeEnded => self.tape_ended(),
             Given::Stop => self.stopping = true,
         }
+    }
+
+    /// Time goes on by the clock, and nobody speaks any more.
+    fn tape_ended(&mut self) {
+        self.clock = Clock::Steady(SteadyClock::start(Some(self.now)));
+        let why = "the recording has ended";
+        tracing::info!("{why}");
+        self.health.all_offline(why, &self.now.to_string());
     }
 
     fn sensed(&mut self, sensed: &Sensed) {
@@ -412,11 +418,6 @@ impl Sequencer {
     fn command(&mut self, asked: Asked) {
         self.advance();
         let refused = |answer: tokio::sync::oneshot::Sender<Reply>, why: String| {
-            self.health
-                .counts
-                .commands_refused
-                .fetch_add(1, Ordering::Relaxed);
-            tracing::warn!("a command is refused: {why}");
             // Whoever asked may have gone.
             drop(answer.send(Reply::refused(why)));
         };
@@ -425,6 +426,8 @@ impl Sequencer {
             Ok(given) => given,
             Err(why) => return refused(asked.answer, why),
         };
+        // What is due by now comes first: it may close what the command speaks of.
+        self.fire_until(self.now);
         if let Some(why) = self.engine.refuses(&given) {
             return refused(asked.answer, why);
         }
@@ -432,22 +435,19 @@ impl Sequencer {
         let bytes = command::encode(&self.store, &given);
         let at = self.now;
         let topic = Topic::json("/command", "basketd.Command");
-        let done = match &given {
-            Command::Status => Reply::ok(),
-            _ => {
-                self.give(&topic, (at, at), &bytes, Input::Command(given));
-                Reply::ok()
-            }
-        };
+        if given != Command::Status {
+            self.give(&topic, (at, at), &bytes, Input::Command(given));
+        }
         if self.broken.is_some() {
             let why = "the box cannot write at present; try again".to_owned();
             drop(asked.answer.send(Reply::refused(why)));
             return;
         }
         self.health.counts.commands.fetch_add(1, Ordering::Relaxed);
+        tracing::info!("carried out: {}", String::from_utf8_lossy(&bytes));
         // Answered when it is on disk.
         self.then
-            .push(Box::new(move || drop(asked.answer.send(done))));
+            .push(Box::new(move || drop(asked.answer.send(Reply::ok()))));
     }
 
     /// Hands this turn's events to the outbox, after the journal's bytes.
@@ -647,9 +647,7 @@ impl Sequencer {
             Ok(Given::Reload(_, answer)) => {
                 drop(answer.send(Err("the box cannot write at present".to_owned())));
             }
-            Ok(Given::TapeEnded) => {
-                self.clock = Clock::Steady(SteadyClock::start(Some(self.now)));
-            }
+            Ok(Given::TapeEnded) => self.tape_ended(),
             Ok(Given::Stop) | Err(RecvTimeoutError::Disconnected) => self.stopping = true,
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -741,6 +739,10 @@ impl Sequencer {
             for event in events {
                 self.rows.push(rows::row(&self.store, &self.origin, &event));
             }
+            tracing::warn!(
+                events = closed,
+                "another layout: visits that were open are closed under review"
+            );
             format!("another layout: the engine begins anew, {closed} events closed what was open")
         };
         self.store = store;

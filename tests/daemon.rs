@@ -102,7 +102,7 @@ fn commands_are_carried_out_answered_and_refused_with_a_reason() {
     let shop = Shop::new();
     kiosk(&shop, "", "backend");
     let _broker = shop.broker();
-    let _backend = shop.backend();
+    let backend = shop.backend();
     let mut daemon = shop.daemon(&["--play", &kiosk_tape(), "--speed", "max"]);
     shop.wait_ready();
     let ask = |name: &str, payload: Value| ask(&shop, "kiosk-1", name, &payload.to_string());
@@ -163,6 +163,16 @@ fn commands_are_carried_out_answered_and_refused_with_a_reason() {
     wait_for("the review is at the backend", SOON, || {
         let text = "select adjusted from receipt where decision = 'settle' and total = '1.80'";
         number(&shop.receipts(), text) == Some(1)
+    });
+    // A backend that has lost its database gets everything again.
+    drop(backend);
+    for tail in ["", "-wal", "-shm"] {
+        std::fs::remove_file(shop.path(&format!("receipts.sqlite{tail}"))).ok();
+    }
+    let last = number(&shop.outbox(), "select max(n) from event");
+    let _backend = shop.backend();
+    wait_for("all is there again", SOON, || {
+        number(&shop.receipts(), "select max(through) from watermark") == last
     });
     let (code, took) = daemon.terminate();
     assert_eq!(code, Some(0), "{}", daemon.told());
@@ -355,6 +365,17 @@ fn state_that_cannot_be_read_has_its_way_on() {
         .unwrap();
     start("the state is as it was");
     assert_eq!(bodies(&shop.outbox())[..told.len()], told[..]);
+    // A journal whose end is gone: what comes is counted after what was told.
+    play();
+    let told = bodies(&shop.outbox());
+    let files = basketd::recording::journal::files(&shop.path("state/journal")).unwrap();
+    std::fs::remove_file(&files.last().unwrap().path).unwrap();
+    start("the journal's end is lost");
+    play();
+    let after = bodies(&shop.outbox());
+    assert_eq!(after[..told.len()], told[..]);
+    assert!(after.len() >= told.len() + 6, "{} events", after.len());
+    let told = after;
     // Snapshots of another version: a new engine goes on counting.
     for file in basketd::recording::journal::files(&shop.path("state/journal")).unwrap() {
         let mut bytes = std::fs::read(&file.path).unwrap();

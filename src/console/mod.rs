@@ -1,6 +1,8 @@
 //! The box's own pages over HTTP: whether it lives, whether it is ready, and its metrics. It knows
 //! how to answer, and not what.
 
+mod limited;
+
 use core::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,7 +12,9 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+
+use self::limited::Limited;
 
 /// What the pages say.
 pub trait Pages: Send + Sync + 'static {
@@ -21,6 +25,9 @@ pub trait Pages: Send + Sync + 'static {
     /// Prometheus text exposition format 0.0.4.
     fn metrics(&self) -> String;
 }
+
+/// Connections at once; others wait. Each is a file of the process, and the journal needs some, too.
+const CONNECTIONS: usize = 32;
 
 /// Listens; an error names the address.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
@@ -38,6 +45,10 @@ pub async fn serve(listener: TcpListener, pages: Arc<dyn Pages>, mut stop: watch
     let stopped = async move {
         // An error means that nobody can say stop any more.
         drop(stop.wait_for(|stop| *stop).await);
+    };
+    let listener = Limited {
+        listener,
+        free: Arc::new(Semaphore::new(CONNECTIONS)),
     };
     let served = axum::serve(listener, app).with_graceful_shutdown(stopped);
     if let Err(error) = served.await {

@@ -76,6 +76,12 @@ impl Reader {
         Ok(last.map_or(0, unsigned))
     }
 
+    /// The time of the last event, microseconds since 1970.
+    pub fn last_at_us(&self) -> rusqlite::Result<i64> {
+        let text = "select coalesce((select at from event order by n desc limit 1), 0)";
+        self.db.query_row(text, [], |row| row.get(0))
+    }
+
     /// The first event's `n` that is kept still.
     pub fn first_n(&self) -> rusqlite::Result<Option<u64>> {
         let first: Option<i64> = self

@@ -438,14 +438,12 @@ impl Writer {
         if !work.has_rows() && confirmed == self.watermark_written {
             return Ok(());
         }
-        self.transact(work, confirmed).map_err(Failed::Database)?;
+        let waiting = self.transact(work, confirmed).map_err(Failed::Database)?;
         self.watermark_written = confirmed;
         if let Some(last) = work.events.last() {
             self.shared.committed.fetch_max(last.n, Ordering::AcqRel);
         }
         let bytes = |rows: &[Row]| rows.iter().map(|row| row.body.len() as u64).sum::<u64>();
-        let waiting = work.events.iter().filter(|row| row.n > confirmed);
-        let waiting: u64 = waiting.map(|row| row.body.len() as u64).sum();
         self.shared
             .waiting_bytes
             .fetch_add(waiting, Ordering::AcqRel);
@@ -464,8 +462,10 @@ impl Writer {
         Ok(())
     }
 
-    fn transact(&mut self, work: &Work, confirmed: u64) -> rusqlite::Result<()> {
+    /// Gives the bytes of events that were not there before and wait for the backend.
+    fn transact(&mut self, work: &Work, confirmed: u64) -> rusqlite::Result<u64> {
         let transaction = self.db.transaction()?;
+        let mut waiting = 0;
         {
             let mut insert = transaction.prepare_cached(
                 "insert into event(n, at, type, visit, topic, retained, body)
@@ -473,7 +473,7 @@ impl Writer {
             )?;
             for row in &work.events {
                 let n = row.n as i64;
-                insert.execute(params![
+                let made = insert.execute(params![
                     n,
                     row.at_us,
                     row.kind,
@@ -482,6 +482,9 @@ impl Writer {
                     row.retained,
                     row.body
                 ])?;
+                if made > 0 && row.n > confirmed {
+                    waiting += row.body.len() as u64;
+                }
                 note_visit(&transaction, row)?;
             }
             let mut insert = transaction.prepare_cached(
@@ -498,7 +501,7 @@ impl Writer {
         }
         transaction.commit()?;
         self.shared.commits.fetch_add(1, Ordering::AcqRel);
-        Ok(())
+        Ok(waiting)
     }
 
     /// Removes confirmed events past their days, and traffic past its days or bytes, in small
@@ -508,13 +511,15 @@ impl Writer {
         let old = days(self.limits.event_days);
         // The oldest rows alone are looked at: times rise with `n`.
         let removed = self.db.execute(
-            "delete from event where at < ?2 and n in
+            // The last one stays, whatever its age: counting goes on from it.
+            "delete from event where at < ?2 and n < (select max(n) from event) and n in
                (select n from event where n <= ?1 order by n limit ?3)",
             params![confirmed as i64, old, TEND_ROWS],
         )?;
         if removed > 0 {
             self.db.execute(
-                "delete from visit where closed_at < ?1 and closed_n <= ?2",
+                "delete from visit where closed_at < ?1 and closed_n <= ?2
+                   and closed_n < (select max(closed_n) from visit)",
                 params![old, confirmed as i64],
             )?;
         }

@@ -42,6 +42,8 @@ pub(super) struct Delivery {
     /// After a pause one event tries the way before others follow.
     probing: bool,
     resent: u64,
+    /// When the backend last said that it has less than it had.
+    lowered_at: Option<u64>,
 }
 
 impl Delivery {
@@ -56,6 +58,7 @@ impl Delivery {
             paused_until: 0,
             probing: false,
             resent: 0,
+            lowered_at: None,
         }
     }
 
@@ -131,6 +134,18 @@ impl Delivery {
             self.paused_until = 0;
             self.on_progress(now);
         }
+    }
+
+    /// Whether a watermark below ours is to be believed: then the backend has lost what it had, and
+    /// gets it again. Not more often than patience allows: two backends would pull to and fro.
+    pub(super) fn on_lower_watermark(&mut self, n: u64, now: u64) -> bool {
+        let lower = self.confirm == Confirm::Backend && n < self.confirmed;
+        if !lower || self.lowered_at.is_some_and(|at| now - at < PATIENCE_MAX_MS) {
+            return false;
+        }
+        self.lowered_at = Some(now);
+        self.resend(n + 1, now);
+        true
     }
 
     /// Sends again from `from`, because the backend asks for it.
@@ -258,6 +273,21 @@ mod tests {
             delivery.on_answer(1, Answer::Taken, due + 1);
             assert!(delivery.allowance(due + 1) > 100);
         }
+    }
+
+    #[test]
+    fn a_lower_watermark_is_believed_once_in_a_while() {
+        let mut delivery = Delivery::new(Confirm::Backend, 100);
+        delivery.on_connected(0);
+        assert!(delivery.on_lower_watermark(40, 1));
+        assert_eq!(send(&mut delivery, 2, 1), [41, 42]);
+        delivery.on_watermark(100, 2);
+        assert!(
+            !delivery.on_lower_watermark(40, 3),
+            "another backend, or an old message"
+        );
+        assert_eq!(delivery.confirmed(), 100);
+        assert!(delivery.on_lower_watermark(40, 1 + PATIENCE_MAX_MS));
     }
 
     #[test]

@@ -240,7 +240,9 @@ impl<F: Feed> Session<F> {
                     self.leave(connection).await;
                     return None;
                 }
-                Some(answer) = self.uplink.answers.recv() => self.answers.push(answer),
+                Some(answer) = self.uplink.answers.recv(), if self.answers.is_empty() => {
+                    self.answers.push(answer);
+                }
                 Some(from) = self.uplink.resend.recv() => {
                     self.read.clear();
                     self.delivery.resend(from, self.clock.millis());
@@ -425,7 +427,8 @@ impl<F: Feed> Session<F> {
                     self.read.clear();
                 }
                 if self.delivery.confirmed() > confirmed {
-                    self.uplink.feed.confirm(self.delivery.confirmed());
+                    let (feed, n) = (&mut self.uplink.feed, self.delivery.confirmed());
+                    blocking(|| feed.confirm(n));
                 }
                 self.tell_answer(n, outcome);
             }
@@ -542,15 +545,32 @@ impl<F: Feed> Session<F> {
                 "the backend has confirmed event {through} and this box has made {committed}: its \
                  state is an older copy; events up to {through} would be taken for repeats"
             );
-            tracing::error!("{why}");
-            self.told(|report| report.trouble = why);
+            // Told once: whoever can publish acks must not fill the log. It confirms nothing.
+            let mut news = false;
+            self.told(|report| {
+                news = report.trouble != why;
+                report.trouble.clone_from(&why);
+            });
+            if news {
+                tracing::error!("{why}");
+            }
+            return;
         }
-        let through = through.min(committed);
-        self.delivery.on_watermark(through, self.clock.millis());
+        let now = self.clock.millis();
+        if self.delivery.on_lower_watermark(through, now) {
+            tracing::error!(
+                through,
+                "the backend has lost events that it had confirmed; they are sent again"
+            );
+            self.read.clear();
+            return;
+        }
+        self.delivery.on_watermark(through, now);
         if self.read.last().is_some_and(|next| next.n <= through) {
             self.read.clear();
         }
-        self.uplink.feed.confirm(through);
+        let feed = &mut self.uplink.feed;
+        blocking(|| feed.confirm(through));
     }
 
     fn wait_after(&self, closed: &Closed, backoff: u64) -> u64 {

@@ -108,6 +108,29 @@ impl Ledger {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// What this database has of a journal, where it is less than `ack` says.
+    pub(super) fn lower_than(
+        &self,
+        store: &str,
+        ack: &Ack,
+    ) -> anyhow::Result<Option<(String, Ack)>> {
+        let text = "select through from watermark where store = ?1 and journal = ?2";
+        let known = self
+            .db
+            .query_row(text, [store, &ack.journal], |row| row.get::<_, i64>(0));
+        let through = u64::try_from(known.optional()?.unwrap_or(0)).unwrap_or(0);
+        if through >= ack.through {
+            return Ok(None);
+        }
+        tracing::error!(
+            "store {store}: {} was confirmed, and this database has {through}: the rest is asked for \
+             again",
+            ack.through
+        );
+        let journal = ack.journal.clone();
+        Ok(Some((store.to_owned(), Ack { journal, through })))
+    }
+
     /// Stores events and applies what has no hole before it, in one transaction.
     pub(super) fn take(&mut self, events: &[Envelope]) -> anyhow::Result<Applied> {
         let mut applied = Applied::default();

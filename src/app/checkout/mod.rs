@@ -7,6 +7,8 @@
 //!    first deliveries can come late.
 //! 4. Once that is on disk, say so: publish `{"journal", "through"}`, retained, to the store's
 //!    `ack`. The box sends again whatever lies beyond.
+//! 5. Read the retained `ack` of a start: one beyond what is in the database is that of a database
+//!    which was lost. Publish the lower one, and the box sends again what is missing.
 //!
 //! Nothing is lost if this program, the broker or the box dies at any moment.
 
@@ -62,7 +64,8 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let prefix = topic::prefix(args.store.as_deref().unwrap_or("+"));
-    let filters = topic::BACKEND_FILTERS.map(|filter| format!("{prefix}/{filter}"));
+    let filters = topic::BACKEND_FILTERS.iter().chain(&["ack"]);
+    let filters: Vec<String> = filters.map(|filter| format!("{prefix}/{filter}")).collect();
     let mut failures = 0;
     loop {
         let connected = tokio::select! {
@@ -106,14 +109,20 @@ async fn receive(
         confirm(connection, &mut to_confirm);
         let mut together = Vec::new();
         match connection.recv().await {
-            Incoming::Message(arrived) => together.extend(read(&arrived)),
+            Incoming::Message(arrived) => match ack_of(&arrived) {
+                Some((store, ack)) => to_confirm.extend(ledger.lower_than(store, &ack)?),
+                None => together.extend(read(&arrived)),
+            },
             Incoming::Acked { .. } => continue,
             Incoming::Closed(closed) => return Ok(closed),
         }
         let mut end = None;
         while together.len() < TOGETHER {
             match connection.try_recv() {
-                Some(Incoming::Message(arrived)) => together.extend(read(&arrived)),
+                Some(Incoming::Message(arrived)) => match ack_of(&arrived) {
+                    Some((store, ack)) => to_confirm.extend(ledger.lower_than(store, &ack)?),
+                    None => together.extend(read(&arrived)),
+                },
                 Some(Incoming::Acked { .. }) => {}
                 Some(Incoming::Closed(closed)) => {
                     end = Some(closed);
@@ -143,6 +152,14 @@ fn confirm(connection: &Connection, to_confirm: &mut Vec<(String, Ack)>) {
         message.content_type = Some("application/json");
         !connection.publish(0, message)
     });
+}
+
+/// A watermark that stands at the broker, with its store.
+fn ack_of(arrived: &Arrived) -> Option<(&str, Ack)> {
+    let rest = arrived.topic.strip_prefix("basketd/v1/")?;
+    let store = rest.strip_suffix("/ack")?;
+    let ack = Ack::parse(&arrived.payload).ok()?;
+    Some((store, ack))
 }
 
 /// An event of the series that must not be lost; anything else is told and left.

@@ -39,13 +39,20 @@ impl Commands {
             if let Some(why) = &reply.reason {
                 let refused = &self.health.counts.commands_refused;
                 refused.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(topic = asked.topic, "a command is refused: {why}");
+                tracing::warn!(
+                    topic = asked.topic,
+                    "a command is refused: {}",
+                    why.escape_debug()
+                );
             }
             let Some(to) = &asked.response_topic else {
                 continue;
             };
-            if !is_plain(to) {
-                tracing::warn!("a response topic with wildcards is not answered");
+            if !self.may_answer(to) {
+                tracing::warn!(
+                    "a response topic that is not to be answered: {}",
+                    to.escape_debug()
+                );
                 continue;
             }
             let text = serde_json::to_vec(&reply).expect("a reply is plain JSON");
@@ -56,6 +63,18 @@ impl Commands {
                 return;
             }
         }
+    }
+
+    /// Brokers hang up on topics that are none of a client's, and the box's own are not for answers.
+    fn may_answer(&self, to: &str) -> bool {
+        let plain = !to.is_empty()
+            && to.len() <= 200
+            && to.split('/').count() <= 20
+            && !to.starts_with('$')
+            && !to.contains(['+', '#'])
+            && !to.chars().any(char::is_control);
+        let own = to.strip_prefix(&topic::prefix(&self.store));
+        plain && own.is_none_or(|rest| rest.starts_with("/reply/"))
     }
 
     async fn carry_out(&self, asked: &uplink::Asked) -> Reply {
@@ -172,8 +191,4 @@ fn with_name(name: &str, payload: &[u8]) -> Result<Map<String, Value>, String> {
         Some(other) if other != *name => Err(format!("`command` {other} on the topic of `{name}`")),
         _ => Ok(object),
     }
-}
-
-fn is_plain(topic: &str) -> bool {
-    !topic.is_empty() && topic.len() <= 1000 && !topic.contains(['+', '#', '\0'])
 }

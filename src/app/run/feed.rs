@@ -8,12 +8,19 @@ use crate::uplink::{Feed, Sending};
 pub(super) struct OutboxFeed {
     outbox: Arc<Outbox>,
     reader: Reader,
+    /// Before the first event that there is.
+    before_first: u64,
 }
 
 impl OutboxFeed {
     pub(super) fn new(outbox: Arc<Outbox>) -> anyhow::Result<Self> {
         let reader = Reader::open(outbox.path())?;
-        Ok(Self { outbox, reader })
+        let before_first = reader.first_n()?.map_or(0, |first| first.saturating_sub(1));
+        Ok(Self {
+            outbox,
+            reader,
+            before_first,
+        })
     }
 }
 
@@ -38,7 +45,7 @@ impl Feed for OutboxFeed {
     }
 
     fn confirmed(&self) -> u64 {
-        self.outbox.confirmed()
+        self.outbox.confirmed().max(self.before_first)
     }
 
     fn confirm(&mut self, n: u64) {

@@ -199,6 +199,7 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
         tape.as_ref(),
         &edges,
         signals,
+        &engine,
     )
     .await;
     end(inlet, engine, tape, edges, &health).await
@@ -242,6 +243,7 @@ async fn serve(
     tape: Option<&TapeThread>,
     edges: &Edges,
     signals: Signals,
+    engine: &JoinHandle<()>,
 ) {
     let Signals {
         mut terminate,
@@ -260,6 +262,10 @@ async fn serve(
                 if edges.uplink.is_none() {
                     // Nobody waits for them: they are history, which `resend` can send.
                     outbox.confirm(outbox.committed());
+                }
+                if engine.is_finished() {
+                    tracing::error!("the engine's thread has ended by itself");
+                    break;
                 }
                 let over = tape.is_some_and(|tape| tape.thread.is_finished());
                 if args.once && over && is_settled(outbox, edges) {
@@ -524,9 +530,10 @@ async fn read_anew(args: &Args, inlet: &Inlet, state: &StateDir) -> Result<Strin
     let loaded = loaded.map_err(|error| error.to_string())??;
     let (answer, answered) = oneshot::channel();
     let given = Given::Reload(Box::new(loaded), answer);
-    inlet
-        .try_give(given)
-        .map_err(|_full| "the box is too busy; try again".to_owned())?;
+    let inlet = inlet.clone();
+    let gave = tokio::task::spawn_blocking(move || inlet.give(given)).await;
+    gave.map_err(|error| error.to_string())?
+        .map_err(|_gone| "the box is going down".to_owned())?;
     answered
         .await
         .unwrap_or_else(|_| Err("the box is going down".to_owned()))

@@ -69,10 +69,15 @@ struct Start {
 pub(super) fn recover(place: &Place<'_>) -> anyhow::Result<Recovered> {
     let files = journal::files(place.folder)?;
     let number = files.last().map_or(1, |file| file.number + 1);
-    let last_n = place.reader.last_n()?;
+    // What was confirmed was made, whether or not its row is kept still.
+    let confirmed = place.reader.meta("confirmed")?.and_then(|n| n.parse().ok());
+    let last_n = place.reader.last_n()?.max(confirmed.unwrap_or(0));
     let mut notes = Vec::new();
     let recovered = match start(place, &files, last_n, &mut notes) {
-        Some(start) => replayed(place, &files, start, last_n, notes)?,
+        Some(start) => match replayed(place, &files, start, last_n, &mut notes) {
+            Some(recovered) => Recovered { notes, ..recovered },
+            None => resumed(place, number, last_n, notes)?,
+        },
         None if files.is_empty() && last_n == 0 => Recovered {
             engine: Engine::new(Arc::clone(place.store)),
             last_at: None,
@@ -155,13 +160,15 @@ fn thaw(place: &Place<'_>, file: &JournalFile) -> Result<(Engine, Arc<Store>, Ve
     Ok((engine, store, pending::decode(&pending)?))
 }
 
+/// `None` where the journal does not lead to where the outbox is: its tail is gone, or a file between
+/// cannot be thawed.
 fn replayed(
     place: &Place<'_>,
     files: &[JournalFile],
     start: Start,
     last_n: u64,
-    mut notes: Vec<String>,
-) -> anyhow::Result<Recovered> {
+    notes: &mut Vec<String>,
+) -> Option<Recovered> {
     let mut replay = Replay {
         engine: start.engine,
         store: start.store,
@@ -180,7 +187,10 @@ fn replayed(
     for (i, file) in files.iter().enumerate().skip(start.place) {
         if i > start.place {
             let follows = file.number == files[i - 1].number + 1;
-            replay.next_file(place, file, follows);
+            if let Err(why) = replay.next_file(place, file, follows) {
+                notes.push(format!("{}: {why}", file.path.display()));
+                return None;
+            }
         }
         replay.routes.clear();
         let read = recording::stream(&file.path, &mut |message| replay.take(message));
@@ -192,6 +202,13 @@ fn replayed(
             }
             Err(error) => notes.push(error.to_string()),
         }
+    }
+    let made = replay.engine.numbers().0 - 1;
+    if made < last_n {
+        notes.push(format!(
+            "the journal ends at event {made} and the outbox at {last_n}: the journal's end is lost"
+        ));
+        return None;
     }
     let resync = !Arc::ptr_eq(&replay.store, place.store);
     let Replay {
@@ -210,14 +227,14 @@ fn replayed(
         rows.extend(made.map(|event| rows::row(&store, place.origin, event)));
         engine = fresh;
     }
-    Ok(Recovered {
+    Some(Recovered {
         engine,
         last_at,
         number: 0,
         rows,
         inputs,
         resync,
-        notes,
+        notes: Vec::new(),
     })
 }
 
@@ -236,21 +253,22 @@ struct Replay<'a> {
 
 impl Replay<'_> {
     /// Goes on with the next file, or thaws there where the file before may lack something.
-    fn next_file(&mut self, place: &Place<'_>, file: &JournalFile, follows: bool) {
-        let begins = journal::beginning(&file.path).unwrap_or_default();
+    fn next_file(
+        &mut self,
+        place: &Place<'_>,
+        file: &JournalFile,
+        follows: bool,
+    ) -> Result<(), String> {
+        let begins = journal::beginning(&file.path).map_err(|error| error.to_string())?;
         if follows && !begins.is_resync() {
-            return;
+            return Ok(());
         }
-        match thaw(place, file) {
-            Ok((engine, store, pending)) => {
-                self.engine = engine;
-                self.store = store;
-                let known = self.rows.last().map_or(self.last_n, |row| row.n);
-                self.rows
-                    .extend(pending.into_iter().filter(|row| row.n > known));
-            }
-            Err(why) => tracing::warn!("{}: {why}", file.path.display()),
-        }
+        let (engine, store, pending) = thaw(place, file)?;
+        (self.engine, self.store) = (engine, store);
+        let known = self.rows.last().map_or(self.last_n, |row| row.n);
+        let unknown = pending.into_iter().filter(|row| row.n > known);
+        self.rows.extend(unknown);
+        Ok(())
     }
 
     fn take(&mut self, message: &Message<'_>) {
@@ -297,7 +315,10 @@ fn resumed(
         "no snapshot can be read: the engine begins anew after event {last_n}; visits that were \
          open are closed under review"
     ));
-    let since = place.now.as_micros() - OPEN_FOR;
+    // A tape may have run ahead of the clock.
+    let last_at = Timestamp::from_micros(place.reader.last_at_us()?);
+    let now = place.now.max(last_at);
+    let since = now.as_micros() - OPEN_FOR;
     let open = place.reader.open_visits()?;
     let open = open.iter().filter(|visit| visit.opened_at_us > since);
     let past = Past {
@@ -306,7 +327,7 @@ fn resumed(
         open: open.filter_map(past_visit).collect(),
     };
     let mut engine = Engine::resume(Arc::clone(place.store), past);
-    engine.close_past(place.now);
+    engine.close_past(now);
     let mut made = Vec::new();
     while let Some(output) = engine.poll_output() {
         if let Output::Event(event) = output {
@@ -315,7 +336,7 @@ fn resumed(
     }
     Ok(Recovered {
         engine,
-        last_at: None,
+        last_at: Some(last_at),
         number,
         rows: made,
         inputs: 0,

@@ -6,6 +6,9 @@
 //! counted and told to the engine as gaps once there is space again. The journal then begins a new
 //! file with the engine as it stands and with the events that the outbox lacks.
 
+mod broken;
+mod upkeep;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
@@ -14,17 +17,18 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::disk::{Disk, Space};
+use self::broken::Broken;
+pub(super) use self::upkeep::prune;
+use super::disk::Disk;
 use super::given::{Asked, Given, Sensed, Topic};
 use super::health::Health;
-use super::pending;
 use super::rows;
 use crate::app::load::Loaded;
 use crate::clock::{Monotonic, SteadyClock, Stopwatch};
 use crate::engine::{Engine, Input, Output};
-use crate::observation::{Command, SourceReport, SourceState};
+use crate::observation::{Command, SourceReport};
 use crate::outbox::{Batch, Outbox, Row, Then};
-use crate::recording::journal::{self, Head, Journal};
+use crate::recording::journal::{Head, Journal};
 use crate::store::{Settings, Store};
 use crate::units::{TimeDelta, Timestamp};
 use crate::wire::delivery::Reply;
@@ -38,26 +42,8 @@ const TURN_MAX: usize = 512;
 const IDLE: Duration = Duration::from_millis(50);
 /// What is in the journal is on disk after so long, events or not.
 const SYNC_MS: u64 = 1_000;
-/// A file of the journal, and with it a snapshot, is begun after so long, …
-const ROTATE_MS: u64 = 300_000;
-/// … or so long by the engine's time, which a played recording makes run faster, …
-const ROTATE_ENGINE_TIME: TimeDelta = TimeDelta::from_millis(1_800_000);
-/// … or so many bytes: the file's index is in memory until it ends, …
-const ROTATE_BYTES: u64 = 16 << 20;
-/// … or when replaying the file would take so long: recovery must be a matter of seconds.
-const ROTATE_ENGINE_NANOS: u64 = 2_000_000_000;
-/// How long inputs may wait in the queue while nothing can be written, before they are counted as
-/// lost.
-const HOLD_MS: u64 = 2_000;
-/// How often it is tried whether there is space again.
-const RETRY_MS: u64 = 500;
-/// How often limits and old files are looked at.
-const TEND_MS: u64 = 10_000;
 /// Away for longer than this is told to the engine.
 const AWAY: TimeDelta = TimeDelta::from_millis(1_000);
-/// Files of the journal that are kept whatever room they take: the one being written, and the one
-/// before.
-const KEEP_FILES: usize = 2;
 
 /// Whose time it is.
 pub(super) enum Clock {
@@ -116,16 +102,6 @@ pub(super) struct Sequencer {
     engine_nanos: u64,
     broken: Option<Broken>,
     stopping: bool,
-}
-
-/// Nothing can be written.
-struct Broken {
-    since_ms: u64,
-    since: Timestamp,
-    tried_ms: u64,
-    /// Whether the journal's file cannot be trusted any more.
-    journal: bool,
-    lost: BTreeMap<String, u64>,
 }
 
 impl Sequencer {
@@ -497,214 +473,6 @@ impl Sequencer {
         });
     }
 
-    /// What is to be done now and then.
-    fn tend(&mut self) {
-        if let Some(trouble) = self.outbox.trouble() {
-            let journal = trouble.journal;
-            self.break_down(&trouble.to_string(), journal);
-            return;
-        }
-        let now = self.watch.millis();
-        let (bytes, messages) = self
-            .journal
-            .as_ref()
-            .map_or((0, 0), |journal| (journal.bytes(), journal.messages));
-        let due =
-            now - self.rotated_ms >= ROTATE_MS || self.now - self.rotated_at >= ROTATE_ENGINE_TIME;
-        let due = due && messages > 0;
-        let due = due || bytes >= ROTATE_BYTES || self.engine_nanos >= ROTATE_ENGINE_NANOS;
-        let rotated = if due { self.rotate(false) } else { Ok(()) };
-        if let Err(error) = rotated {
-            self.break_down(&format!("the journal: {error}"), true);
-            return;
-        }
-        if now - self.tended_ms >= TEND_MS || self.tended_ms == 0 {
-            self.tended_ms = now.max(1);
-            self.keep_within_limits();
-        }
-    }
-
-    fn keep_within_limits(&mut self) {
-        self.outbox.tend(self.now.as_micros());
-        self.health
-            .counts
-            .open_visits
-            .store(self.engine.open_visits() as u64, Ordering::Relaxed);
-        let space = self.disk.look(self.outbox.waiting_bytes());
-        let pruned = self.disk.prune(&self.folder, space, KEEP_FILES);
-        match pruned {
-            Ok((files, bytes)) => {
-                let counts = &self.health.counts;
-                counts.journal_files.store(files, Ordering::Relaxed);
-                counts.journal_bytes.store(bytes, Ordering::Relaxed);
-            }
-            Err(error) => tracing::warn!("the journal's old files stay: {error}"),
-        }
-        self.tell_space(space);
-    }
-
-    /// The engine hears of the disk as of any other source.
-    fn tell_space(&mut self, space: Space) {
-        let (state, reason) = match space {
-            Space::Enough => (SourceState::Online, None),
-            Space::Low => (SourceState::Degraded, Some(self.disk.why().to_owned())),
-            Space::Full => (SourceState::Offline, Some(self.disk.why().to_owned())),
-        };
-        self.health.set("disk", reason.clone());
-        if !self.disk.is_news(space) {
-            return;
-        }
-        self.source(SourceReport::State {
-            source: "box/disk".to_owned(),
-            state,
-            reason: reason.unwrap_or_default(),
-        });
-        self.commit();
-    }
-
-    /// Ends the journal's file and begins the next with the frozen engine.
-    fn rotate(&mut self, resync: bool) -> io::Result<()> {
-        let committed = self.outbox.committed();
-        let pending = self.uncommitted.iter().chain(&self.rows);
-        let pending: Vec<&Row> = pending.filter(|row| row.n > committed).collect();
-        let snapshot = self.engine.freeze();
-        let head = Head {
-            resync,
-            ..self.head.clone()
-        };
-        let begun = Journal::begin(
-            &self.folder,
-            self.number,
-            &head,
-            self.now.as_nanos(),
-            &snapshot,
-            &pending::encode(&pending),
-        )?;
-        let snapshot_bytes = &self.health.counts.snapshot_bytes;
-        snapshot_bytes.store(snapshot.len() as u64, Ordering::Relaxed);
-        self.number += 1;
-        self.rotated_ms = self.watch.millis();
-        self.rotated_at = self.now;
-        self.engine_nanos = 0;
-        if let Some(ended) = self.journal.replace(begun).filter(|_| !resync) {
-            let path = ended.path.clone();
-            // Its bytes so far must be on disk before later events are; its index need not.
-            match ended.finish() {
-                Ok(file) => self.outbox.write(Batch {
-                    journal: Some(file),
-                    ..Batch::default()
-                }),
-                Err(error) => {
-                    tracing::warn!("{}: ended without an index: {error}", path.display());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn break_down(&mut self, why: &str, journal: bool) {
-        if let Some(broken) = &mut self.broken {
-            broken.journal |= journal;
-            return;
-        }
-        tracing::error!("nothing can be written, so nothing is taken in: {why}");
-        self.health.set("storage", Some(why.to_owned()));
-        self.health.set_ready(false);
-        let since_ms = self.watch.millis();
-        self.broken = Some(Broken {
-            since_ms,
-            since: self.now,
-            tried_ms: since_ms,
-            journal,
-            lost: BTreeMap::new(),
-        });
-    }
-
-    /// Waits for space, and counts what is lost meanwhile.
-    fn broken_turn(&mut self, inlet: &Receiver<Given>) {
-        let now = self.watch.millis();
-        let Some(broken) = &mut self.broken else {
-            return;
-        };
-        if now - broken.tried_ms >= RETRY_MS {
-            broken.tried_ms = now;
-            self.try_to_mend();
-            return;
-        }
-        if now - broken.since_ms < HOLD_MS {
-            // A short hiccup loses nothing: the queue holds.
-            std::thread::park_timeout(Duration::from_millis(20));
-            return;
-        }
-        match inlet.recv_timeout(IDLE) {
-            Ok(Given::Sensed(sensed)) => {
-                *broken.lost.entry(sensed.topic.source()).or_insert(0) += 1;
-            }
-            Ok(Given::Command(asked)) => {
-                let why = "the box cannot write at present; try again".to_owned();
-                drop(asked.answer.send(Reply::refused(why)));
-            }
-            Ok(Given::Reload(_, answer)) => {
-                drop(answer.send(Err("the box cannot write at present".to_owned())));
-            }
-            Ok(Given::TapeEnded) => self.tape_ended(),
-            Ok(Given::Stop) | Err(RecvTimeoutError::Disconnected) => self.stopping = true,
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-    }
-
-    fn try_to_mend(&mut self) {
-        let journal_is_broken = self.broken.as_ref().is_some_and(|broken| broken.journal);
-        let trouble = self.outbox.trouble();
-        let journal_is_broken =
-            journal_is_broken || trouble.as_ref().is_some_and(|trouble| trouble.journal);
-        if journal_is_broken {
-            if let Err(error) = self.rotate(true) {
-                self.health
-                    .set("storage", Some(format!("the journal: {error}")));
-                return;
-            }
-            if let Some(broken) = &mut self.broken {
-                broken.journal = false;
-            }
-            match self.journal.as_mut().map(Journal::flush) {
-                Some(Ok(file)) => self.outbox.replaced(file),
-                _ => return,
-            }
-            // Rows of the turn that failed go with the next batch.
-            return;
-        }
-        if let Some(trouble) = trouble {
-            self.health.set("storage", Some(trouble.to_string()));
-            return;
-        }
-        self.mended();
-    }
-
-    fn mended(&mut self) {
-        let Some(broken) = self.broken.take() else {
-            return;
-        };
-        self.health.set("storage", None);
-        self.health.set_ready(true);
-        self.advance();
-        let lost: u64 = broken.lost.values().sum();
-        tracing::warn!(lost, "there is space again; sensors are taken in");
-        self.commit();
-        for (source, lost) in broken.lost {
-            let reason = "the box could not write".to_owned();
-            self.source(SourceReport::Gap {
-                source,
-                lost,
-                reason,
-            });
-        }
-        if lost > 0 {
-            self.was_away(broken.since);
-        }
-        self.commit();
-    }
-
     /// Another store file: in place where its layout is the same; else the engine hands over to a
     /// new one, and visits that are open are closed under review.
     fn reload(&mut self, loaded: Loaded) -> Result<String, String> {
@@ -790,22 +558,4 @@ impl Sequencer {
 /// The journal's folder below the state's.
 pub(super) fn journal_folder(state: &std::path::Path) -> PathBuf {
     state.join("journal")
-}
-
-/// Removes what is past its limits, with how much is left: files and bytes.
-pub(super) fn prune(
-    folder: &std::path::Path,
-    bytes: u64,
-    before_s: u64,
-    keep: usize,
-) -> io::Result<(u64, u64)> {
-    for file in journal::prune(folder, bytes, before_s, keep)? {
-        tracing::debug!(
-            file = file.number,
-            "a file of the journal is past its limit"
-        );
-    }
-    let left = journal::files(folder)?;
-    let total = left.iter().map(|file| file.bytes).sum();
-    Ok((left.len() as u64, total))
 }

@@ -8,13 +8,13 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::shop::{Process, Shop, free_port, has, number, wait_for};
+use support::shop::{Process, Shop, free_port, has, number, shim, wait_for};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -508,24 +508,6 @@ fn with_more_than_its_limit_the_box_admits_nobody_and_loses_nothing() {
     assert_eq!(daemon.terminate().0, Some(0), "{}", daemon.told());
 }
 
-/// The library that makes the disk sick, built once for a shop.
-fn shim(shop: &Shop) -> Option<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trials/shim.c");
-    let out = shop.path("shim.so");
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O2", "-o"])
-        .arg(&out)
-        .arg(source)
-        .status();
-    match built {
-        Ok(status) if status.success() => Some(out),
-        _ => {
-            println!("skipped: no C compiler");
-            None
-        }
-    }
-}
-
 /// What was acknowledged stays, the state is clear, and it goes on by itself when the disk is well.
 #[test]
 fn a_full_disk_and_a_failed_sync_lose_nothing_that_was_told() {
@@ -540,7 +522,9 @@ fn a_full_disk_and_a_failed_sync_lose_nothing_that_was_told() {
         ("EIO", "-wal", "disk I/O error"),
     ] {
         let shop = Shop::new();
-        let Some(library) = shim(&shop) else { return };
+        let Some(library) = shim(&shop.folder) else {
+            return;
+        };
         let tape = support::busy::shop(&shop.folder, &shop.settings("", "backend"), 400);
         let _broker = shop.broker();
         let _backend = shop.backend();

@@ -14,7 +14,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use basketd::recording::journal;
-use support::shop::{Shop, number, wait_for};
+use support::shop::{Shop, number, shim, wait_for};
 
 fn basketd(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_basketd"))
@@ -217,15 +217,24 @@ fn a_recording_of_a_tape_gives_the_tapes_events() {
     };
     assert_eq!(events(out), events(tape));
     // A disk that is full is an error that names the file.
-    let full = basketd(&[
-        "record",
-        "--store",
-        store,
-        "--out",
-        "/dev/full/x",
-        "--play",
-        tape,
-    ]);
-    assert_eq!(full.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&full.stderr).contains("/dev/full/x"));
+    let Some(library) = shim(folder.path()) else {
+        return;
+    };
+    let sick = folder.path().join("sick");
+    std::fs::write(&sick, "").unwrap();
+    let full = folder.path().join("full.mcap");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_basketd"));
+    command
+        .args(["record", "--store", store, "--play", tape, "--speed", "max"])
+        .arg("--out")
+        .arg(&full)
+        .env("LD_PRELOAD", library)
+        .env("BASKETD_SHIM_FULL", sick);
+    let done = command.output().unwrap();
+    let text = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("full.mcap") && text.contains("No space left on device"),
+        "{text}"
+    );
 }

@@ -15,13 +15,16 @@
 
 use serde::{Deserialize, Serialize};
 
+mod handle;
 mod reader;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
+pub use handle::{Batch, Limits, Outbox, Then, Trouble};
 pub use reader::{OpenVisit, Queued, Reader};
 pub use schema::{OpenError, SCHEMA_VERSION};
-pub use writer::{Batch, Limits, Outbox, Then, Trouble};
 
 /// An event's row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

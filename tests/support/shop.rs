@@ -251,3 +251,21 @@ pub(crate) fn number(db: &Connection, text: &str) -> Option<i64> {
         .ok()
         .map(|n| n.unwrap_or(0))
 }
+
+/// The library that makes the disk sick, built into a folder.
+pub(crate) fn shim(folder: &Path) -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trials/shim.c");
+    let out = folder.join("shim.so");
+    let built = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O2", "-o"])
+        .arg(&out)
+        .arg(source)
+        .status();
+    match built {
+        Ok(status) if status.success() => Some(out),
+        _ => {
+            println!("skipped: no C compiler");
+            None
+        }
+    }
+}

@@ -89,10 +89,12 @@
 
 pub mod app;
 pub mod basket;
+pub mod camera;
 pub mod clock;
 pub mod console;
 pub mod engine;
 pub mod fusion;
+pub mod gate;
 pub mod gs1;
 pub mod ids;
 pub mod insight;
@@ -101,6 +103,8 @@ pub mod observation;
 pub mod outbox;
 pub mod presence;
 pub mod recording;
+pub mod rfid;
+pub mod scale;
 pub mod shelf;
 pub mod sim;
 pub mod store;

@@ -2,4 +2,5 @@
 //! what it carries.
 
 pub mod mqtt;
+pub mod outlet;
 pub mod secret;

@@ -10,4 +10,5 @@ pub mod money;
 mod record;
 pub mod schema;
 pub mod shape;
+pub mod tag_report;
 pub mod topic;

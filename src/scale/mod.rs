@@ -1,0 +1,1 @@
+//! Scales: supervisors that read weights, and begin again for ever. The store is not known here.

@@ -259,7 +259,7 @@ mod tests {
         let Verdict::Degraded(what) = &told[199] else {
             panic!("it should be degraded");
         };
-        assert!(what.starts_with("black for 90 s"), "{what}");
+        assert!(what.starts_with("black for 60 s"), "{what}");
         assert!(told[..20].iter().all(|told| *told == Verdict::Well));
     }
 

@@ -199,7 +199,11 @@ fn draw(width: u32, height: u32, n: usize, black: bool) -> Vec<u8> {
             () if black => return Rgb([noise / 4; 3]),
             () if x.abs_diff(person) < width / 16 && y > height / 4 => [40, 50, 110],
             () if y > height * 3 / 4 => [110, 100, 90],
-            () => [90 + (x / 12 % 5) as u8 * 25, 120, 80 + (y / 20 % 4) as u8 * 30],
+            () => [
+                90 + (x / 12 % 5) as u8 * 25,
+                120,
+                80 + (y / 20 % 4) as u8 * 30,
+            ],
         };
         Rgb(bright.map(|value: u8| value.saturating_add(noise)))
     });
@@ -347,7 +351,11 @@ impl Shared {
             true => &reels.black,
             false => &reels.pictures,
         };
-        let n = if self.frozen.load(Ordering::Relaxed) { 0 } else { n };
+        let n = if self.frozen.load(Ordering::Relaxed) {
+            0
+        } else {
+            n
+        };
         reel.get(n % reel.len().max(1)).cloned().unwrap_or_default()
     }
 
@@ -393,7 +401,12 @@ impl Request {
         let parameters = login.unwrap_or_default().split(',');
         let login = parameters
             .filter_map(|parameter| parameter.split_once('='))
-            .map(|(name, value)| (name.trim().to_owned(), value.trim().trim_matches('"').to_owned()));
+            .map(|(name, value)| {
+                (
+                    name.trim().to_owned(),
+                    value.trim().trim_matches('"').to_owned(),
+                )
+            });
         Some(Self {
             path,
             login: login.collect(),

@@ -325,7 +325,7 @@ fn micros(timestamp: retina::Timestamp) -> TimeDelta {
 /// NTP counts from 1900, in fractions of 2^32 (RFC 5905, section 6).
 fn wall(ntp: retina::NtpTimestamp) -> Timestamp {
     let since_1970 = i128::from(ntp.0) - i128::from(retina::UNIX_EPOCH.0);
-    let us = since_1970 * 1_000_000 >> 32;
+    let us = (since_1970 * 1_000_000) >> 32;
     Timestamp::from_micros(i64::try_from(us).unwrap_or(0))
 }
 

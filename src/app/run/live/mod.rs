@@ -102,6 +102,23 @@ impl Live {
         Ok(())
     }
 
+    /// Whether the store file names any live sensor.
+    pub(super) fn reads_any(&self, loaded: &Loaded) -> bool {
+        let Sensors {
+            readers,
+            cameras,
+            scales,
+            gates,
+            doors,
+            ..
+        } = Plan::new(loaded, self.record).store;
+        readers.iter().any(|r| r.source != ReaderSource::None)
+            || cameras.iter().any(|c| c.source != CameraSource::None)
+            || scales.iter().any(|(_, s)| *s != ScaleSource::None)
+            || gates.iter().any(|(_, g)| *g != GateSource::None)
+            || doors.iter().any(|(_, d)| *d != DoorSource::None)
+    }
+
     /// Ends all supervisors.
     pub(super) async fn stop(&mut self) {
         let Some(running) = self.running.take() else {

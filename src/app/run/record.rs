@@ -88,8 +88,8 @@ pub(in crate::app) fn run(args: &Args) -> anyhow::Result<()> {
     let giver = giver.start(&loaded)?;
     let recorded = recorder.record(&given, &stop);
     stop.store(true, Ordering::Relaxed);
+    let ended = giver.end(&given, &mut recorder);
     drop(given);
-    let ended = giver.end();
     recorded.with_context(|| shown.clone())?;
     ended?;
     recorder.finish(&shown)
@@ -170,15 +170,23 @@ impl Giver {
 }
 
 impl Giving {
-    fn end(self) -> anyhow::Result<()> {
+    /// Ends whoever gives; what was given before is written.
+    fn end(self, given: &Receiver<Given>, recorder: &mut Recorder) -> anyhow::Result<()> {
         match self {
             Self::Tape(thread) => {
+                // It may wait for room.
+                while !thread.is_finished() {
+                    recorder.rest(given)?;
+                    std::thread::park_timeout(Duration::from_millis(5));
+                }
+                recorder.rest(given)?;
                 let played = thread.join();
                 played.map_err(|_panic| anyhow::anyhow!("the tape's thread had panicked"))?
             }
             Self::Live(runtime, mut live, stop) => {
                 runtime.block_on(live.stop());
                 stop.send_replace(true);
+                recorder.rest(given)?;
                 runtime.shutdown_timeout(Duration::from_millis(500));
                 Ok(())
             }
@@ -255,7 +263,11 @@ impl Recorder {
                 self.file.sync_data()?;
             }
         }
-        // What was taken before the end was asked for is written.
+        Ok(())
+    }
+
+    /// Writes what waits.
+    fn rest(&mut self, given: &Receiver<Given>) -> anyhow::Result<()> {
         while let Ok(given) = given.try_recv() {
             self.take(given)?;
         }

@@ -658,7 +658,7 @@ fn a_store_file_with_other_sensors_takes_over() {
         [
             "basket.closed v-000001 #4 [1 x Orange Juice 0.25 l, 1 x Salted Crisps 90 g] 4.30 \
              review [\"quantity-in-doubt 02000000010052\",\"possibly-missing 02000000010069\",\
-             \"store-changed\"]"
+             \"sensors-away\",\"store-changed\"]"
         ]
     );
     assert_eq!(events[0].n, next_n);

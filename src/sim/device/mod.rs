@@ -1,0 +1,4 @@
+//! Devices that do not exist, which speak real protocols over real sockets: what edges are tried
+//! against, and what a shop without hardware runs on.
+
+pub mod mjpeg;

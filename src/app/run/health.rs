@@ -64,6 +64,8 @@ pub(super) struct Source {
     /// Milliseconds of this run's clock at its last word.
     pub(super) heard_ms: Option<u64>,
     pub(super) messages: u64,
+    /// It tells itself how it is; else its words alone show that it lives.
+    pub(super) tells: bool,
 }
 
 /// Reasons of losses kept apart; they come from messages that can hold anything.
@@ -128,14 +130,14 @@ impl Health {
         self.beats.load(Ordering::Relaxed)
     }
 
-    /// A source has spoken.
-    pub(super) fn heard(&self, source: &str, at: &dyn Fn() -> String) {
+    /// A source has spoken so many times.
+    pub(super) fn heard(&self, source: &str, messages: u64, at: &dyn Fn() -> String) {
         let now = self.clock.millis();
         let mut state = self.lock();
         if let Some(known) = state.sources.get_mut(source) {
             known.heard_ms = Some(now);
-            known.messages += 1;
-            if known.state == SourceState::Online {
+            known.messages += messages;
+            if known.tells || known.state == SourceState::Online {
                 return;
             }
         }
@@ -145,7 +147,8 @@ impl Health {
             reason: String::new(),
             since: at(),
             heard_ms: Some(now),
-            messages: 1,
+            messages,
+            tells: false,
         });
         let news = known.state != SourceState::Online;
         if news {
@@ -164,7 +167,9 @@ impl Health {
             since: String::new(),
             heard_ms: None,
             messages: 0,
+            tells: true,
         });
+        known.tells = true;
         if known.state != is || known.since.is_empty() {
             known.since = since;
         }

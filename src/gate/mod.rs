@@ -5,6 +5,7 @@
 use tokio::sync::{mpsc, watch};
 
 use crate::link::outlet::{Gone, Outlet, Readings};
+use crate::link::stopped;
 use crate::link::subscriber::Heard;
 use crate::observation::SourceState;
 use crate::wire::encode;
@@ -40,7 +41,7 @@ pub async fn run(
     loop {
         let heard = tokio::select! {
             heard = heard.recv() => heard,
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = stopped(&mut stop) => return,
         };
         let Some(heard) = heard else { return };
         if on(&topic, read, heard, &mut outlet).await.is_err() {

@@ -6,3 +6,8 @@ pub mod mqtt;
 pub mod outlet;
 pub mod secret;
 pub mod subscriber;
+
+/// Waits until told to stop, or until nobody can say so any more.
+pub async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
+}

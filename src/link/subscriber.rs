@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::backoff::Backoff;
 use super::mqtt::{Connection, Incoming, Options};
+use super::stopped;
 use crate::clock;
 use crate::units::Timestamp;
 
@@ -74,7 +75,7 @@ impl Subscriber {
         loop {
             let opened = tokio::select! {
                 opened = Connection::open(&options, &topics) => opened,
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stopped(&mut stop) => return,
             };
             let why = match opened {
                 Ok(connection) => {
@@ -90,7 +91,7 @@ impl Subscriber {
             self.tell_all(&Heard::Disconnected(why)).await;
             tokio::select! {
                 () = tokio::time::sleep(backoff.wait()) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stopped(&mut stop) => return,
             }
         }
     }
@@ -104,7 +105,7 @@ impl Subscriber {
         loop {
             let incoming = tokio::select! {
                 incoming = connection.recv() => incoming,
-                _ = stop.wait_for(|stop| *stop) => {
+                () = stopped(stop) => {
                     connection.close().await;
                     return None;
                 }

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::silence::Silence;
 use crate::clock::Monotonic;
 use crate::link::outlet::{Gone, Outlet, Readings};
+use crate::link::stopped;
 use crate::link::subscriber::Heard;
 use crate::observation::SourceState;
 use crate::store::ScaleLive;
@@ -71,7 +72,7 @@ pub async fn run(
                 None => return,
             },
             () = tokio::time::sleep(Duration::from_millis(patience.min(3_600_000))) => scale.silent().await,
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = stopped(&mut stop) => return,
         };
         if done.is_err() {
             return;

@@ -5,6 +5,7 @@ pub mod command;
 pub mod delivery;
 pub mod encode;
 pub mod event;
+pub mod image;
 pub mod llrp;
 pub mod message;
 pub mod money;

@@ -40,6 +40,7 @@ pub(super) struct Counts {
     pub(super) engine_nanos: AtomicU64,
     pub(super) commands: AtomicU64,
     pub(super) commands_refused: AtomicU64,
+    pub(super) frames_skipped: AtomicU64,
     /// Microseconds since 1970.
     pub(super) engine_time_us: AtomicU64,
 }
@@ -314,6 +315,12 @@ impl Health {
                 "counter",
                 "Commands refused.",
                 of(&counts.commands_refused),
+            ),
+            (
+                "basketd_frames_skipped_total",
+                "counter",
+                "Frames of live cameras that a newer one overtook.",
+                of(&counts.frames_skipped),
             ),
             (
                 "basketd_outbox_events",

@@ -460,8 +460,18 @@ mod tests {
                 refused(set_reader_config(true).with_all([keepalive_spec(1), keepalive_spec(2)])),
             ]
             .join("\n"),
-            @r"
-        "
+            @r#"
+        LLRP has no message or parameter ADD_ROSPEK
+        ADD_ROSPEC has no ROSpec
+        ROSpecID is a parameter and no message
+        START_ROSPEC: field ROSpecID is not set
+        START_ROSPEC has no field Id; it has ROSpecID
+        START_ROSPEC: field ROSpecID is set twice
+        START_ROSPEC: field ROSpecID cannot be 4294967296; it is a number of 32 bits
+        GET_READER_CAPABILITIES: field RequestedData cannot be "Alll"; it is one of All, General_Device_Capabilities, LLRP_Capabilities, Regulatory_Capabilities, LLRP_Air_Protocol_Capabilities, or its number
+        KeepaliveSpec has no place in START_ROSPEC
+        SET_READER_CONFIG has 2 of KeepaliveSpec, and may have one
+        "#
         );
     }
 }

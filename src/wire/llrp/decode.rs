@@ -49,6 +49,10 @@ pub enum Reason {
     },
     #[error("the reserved bits before parameter type {number} are set: {word:#06x}")]
     Reserved { number: u16, word: u16 },
+    #[error("a message of type {0} is no RO_ACCESS_REPORT")]
+    NoReport(u16),
+    #[error("parameter type {0} has no length here, or is cut")]
+    NoLength(u16),
     #[error("parameters are nested more than {MAX_DEPTH} deep")]
     TooDeep,
 }
@@ -82,7 +86,7 @@ impl DecodeError {
         }
     }
 
-    fn within(mut self, name: &'static str) -> Self {
+    pub(super) fn within(mut self, name: &'static str) -> Self {
         self.path.0.push(name);
         self
     }
@@ -213,28 +217,35 @@ fn tv(number: u16, input: &mut Input<'_>) -> Result<Element, DecodeError> {
 
 /// A parameter of 16 bits of type, 16 bits of length and its body.
 fn tlv(input: &mut Input<'_>, depth: usize) -> Result<Element, DecodeError> {
-    let left = input.bytes.len();
-    let [t0, t1, l0, l1, ..] = *input.bytes else {
-        return Err(input.error(Reason::HeadCut { left }));
+    let (number, body, _) = split_tlv(input.bytes).map_err(|reason| input.error(reason))?;
+    let offset = input.offset + 4;
+    input.take(4 + body.len(), "")?;
+    self::body(number, body, offset, depth)
+}
+
+/// The type, the body and what comes after it.
+#[inline]
+pub(super) fn split_tlv(bytes: &[u8]) -> Result<(u16, &[u8], &[u8]), Reason> {
+    let left = bytes.len();
+    let [t0, t1, l0, l1, ..] = *bytes else {
+        return Err(Reason::HeadCut { left });
     };
     let word = u16::from_be_bytes([t0, t1]);
     let (number, length) = (word & 0x3FF, usize::from(u16::from_be_bytes([l0, l1])));
     if word != number {
-        return Err(input.error(Reason::Reserved { number, word }));
+        return Err(Reason::Reserved { number, word });
     }
     if length < 4 {
-        return Err(input.error(Reason::LengthTooSmall { number, length }));
+        return Err(Reason::LengthTooSmall { number, length });
     }
-    if length > left {
-        return Err(input.error(Reason::LengthTooLarge {
+    let Some((whole, rest)) = bytes.split_at_checked(length) else {
+        return Err(Reason::LengthTooLarge {
             number,
             length,
             left,
-        }));
-    }
-    let offset = input.offset + 4;
-    let whole = input.take(length, "")?;
-    body(number, &whole[4..], offset, depth)
+        });
+    };
+    Ok((number, &whole[4..], rest))
 }
 
 fn body(number: u16, body: &[u8], offset: usize, depth: usize) -> Result<Element, DecodeError> {

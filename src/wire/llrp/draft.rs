@@ -191,7 +191,7 @@ impl Draft {
         fit(field, value).ok_or_else(|| DraftError::Refused {
             element,
             field: name,
-            value: format!("{value:?}"),
+            value: told(value),
             wants: wants(field),
         })
     }
@@ -229,6 +229,18 @@ fn signed(value: &Value, bits: u32) -> Option<Value> {
     let number = value.as_i64()?;
     let unused = 64 - bits;
     (number << unused >> unused == number).then_some(Value::Signed(number))
+}
+
+fn told(value: &Value) -> String {
+    match value {
+        Value::Unsigned(number) => number.to_string(),
+        Value::Signed(number) => number.to_string(),
+        Value::Text(text) => format!("{text:?}"),
+        Value::Bits(bits) => format!("{} bits", bits.count()),
+        Value::Bytes(bytes) => format!("{} bytes", bytes.len()),
+        Value::Words(words) => format!("{} words", words.len()),
+        Value::DoubleWords(numbers) => format!("{} 32-bit numbers", numbers.len()),
+    }
 }
 
 fn wants(field: &Field) -> String {

@@ -2,8 +2,6 @@
 //! object. A parameter that may stand several times is an array. Enumerations are names, flags are
 //! booleans, bytes are hexadecimal, words of a tag's memory too, and bit arrays tell their count.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value as Json, json};
 
 use super::element::{Element, Tag};
@@ -87,12 +85,9 @@ fn field_json(field: &Field, value: &Value) -> Json {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        drop(write!(text, "{byte:02X}"));
-    }
-    text
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|n| digit(n).to_ascii_uppercase()).collect()
 }
 
 fn hex_of_words(words: &[u16]) -> String {

@@ -7,6 +7,7 @@
 //! | a message to a tree and back, byte for byte | [`Message::decode`], [`Message::encode`] |
 //! | reading a tree by the standard's names | `message.param("LLRPStatus")`, `.field(…)`, [`Message::status`] |
 //! | making a message by name | [`Draft`], and [`commands`] for those that a client sends |
+//! | the tags of a report, fast | [`tag_reports`]; [`Carry`] for readers that leave out what did not change |
 //! | what is against the standard | [`check`] |
 //!
 //! One table, `schema.txt`, tells all that the protocol has; decoding, encoding, drafts and JSON are
@@ -24,6 +25,7 @@ mod json;
 mod message;
 pub mod schema;
 mod status;
+mod tag_reports;
 mod value;
 
 pub use decode::DecodeError;
@@ -34,4 +36,8 @@ pub use frame::{FrameError, Framer, Header};
 pub use message::{Message, Version};
 pub use schema::Definition;
 pub use status::Status;
+pub use tag_reports::{
+    Carry, Epc, ImpinjData, OpResult, OpResults, Operation, TagReportData, TagReports, Words,
+    tag_reports,
+};
 pub use value::{BitArray, Value};

@@ -7,6 +7,7 @@ pub mod encode;
 pub mod event;
 pub mod image;
 pub mod jpeg;
+pub mod llrp;
 pub mod message;
 pub mod money;
 pub mod multipart;

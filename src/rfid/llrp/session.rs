@@ -180,7 +180,8 @@ impl<'a> Session<'a> {
                 self.troubles.antenna(id, connected);
             }
             Event::Exception(text) => {
-                self.troubles.passes(format!("it tells of a fault: {text}"), now);
+                self.troubles
+                    .passes(format!("it tells of a fault: {text}"), now);
             }
             Event::BufferFills { percent } => self.troubles.passes(
                 format!("its report buffer is {percent} % full; is the network too slow?"),

@@ -8,6 +8,7 @@ mod gates;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, watch};
@@ -166,7 +167,8 @@ impl Live {
     }
 
     fn cameras(&self, starting: &mut Starting<'_>, store: &Arc<Store>) -> anyhow::Result<()> {
-        let models = cameras::models(store, &self.models, &self.inlet, &self.health)?;
+        let occupied: cameras::Occupied = store.cameras.iter().map(|_| Arc::default()).collect();
+        let models = cameras::models(store, &occupied, &self.models, &self.inlet, &self.health)?;
         let models = models.map(Arc::new);
         let plan = starting.plan;
         for (i, camera) in plan.store.cameras.iter().enumerate() {
@@ -178,7 +180,8 @@ impl Live {
             let frames =
                 cameras::frames(store, ix, models.as_ref(), keep, &self.inlet, &self.health);
             let how = plan.how.cameras.get(i).cloned();
-            starting.camera(camera, &how.unwrap_or_default(), frames);
+            let how = how.unwrap_or_default();
+            starting.camera(camera, &how, Arc::clone(&occupied[i]), frames);
         }
         Ok(())
     }
@@ -315,11 +318,18 @@ impl Starting<'_> {
         open
     }
 
-    fn camera(&mut self, camera: &Camera, how: &CameraLive, frames: Arc<TakeFrame>) {
+    fn camera(
+        &mut self,
+        camera: &Camera,
+        how: &CameraLive,
+        occupied: Arc<AtomicBool>,
+        frames: Arc<TakeFrame>,
+    ) {
         let topic = format!("/camera/{}/detections", camera.id);
         let outlet = self.outlet(&topic, "basketd.Detections");
         match camera_config(camera, how, &self.plan.folder) {
-            Ok(Some(config)) => {
+            Ok(Some(mut config)) => {
+                config.occupied = occupied;
                 let run = camera::run(config, frames, outlet, self.stopped.clone());
                 self.spawn(run);
             }

@@ -122,6 +122,23 @@ impl Header {
     }
 }
 
+/// Whether bytes look like the beginning of messages back to back: a header of a known type, or one
+/// whose length leads to such a header.
+pub fn looks_like_messages(bytes: &[u8]) -> bool {
+    let known = |bytes: &[u8]| match Header::read(bytes) {
+        Ok(Header { number, .. }) | Err(FrameError::TooShort { number, .. }) => {
+            Definition::message(number).is_some()
+        }
+        Err(_) => false,
+    };
+    let after = || {
+        let length = u32::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
+        let length = usize::try_from(length).ok().filter(|n| *n >= HEADER)?;
+        bytes.get(length..)
+    };
+    known(bytes) || after().is_some_and(known)
+}
+
 /// The three reserved bits are set in no LLRP, and in all printable text; a TLS record would be
 /// version 5.
 fn foreign(bytes: &[u8]) -> Result<(), FrameError> {

@@ -10,9 +10,12 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use anyhow::Context as _;
+use serde::Serialize;
 use serde_json::json;
 
-use crate::wire::llrp::{DecodeError, FrameError, Framer, Header, Message, Version, check, frame};
+use crate::wire::llrp::{
+    DecodeError, Element, FrameError, Framer, Header, Message, Version, check, frame,
+};
 
 /// Longer than any message of a reader; what is longer is told and passed over.
 const LIMIT: u32 = 64 << 20;
@@ -71,6 +74,22 @@ fn messages(framer: &mut Framer, told: &mut Told<impl Write>) -> bool {
             }
         }
     }
+}
+
+/// A message as JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    offset: u64,
+    r#type: &'static str,
+    number: u16,
+    id: u32,
+    /// 1 is LLRP 1.0.1, 2 is 1.1.
+    version: u8,
+    bytes: usize,
+    reencoded_equal: bool,
+    fields: &'a Element,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<String>,
 }
 
 #[derive(Default)]
@@ -147,20 +166,20 @@ impl<W: Write> Told<W> {
             self.row(offset, message.version, message.id, bytes.len(), &details);
             return;
         }
-        let mut line = json!({
-            "offset": offset,
-            "type": message.name(),
-            "number": message.number(),
-            "id": message.id,
-            "version": message.version as u8,
-            "bytes": bytes.len(),
-            "reencoded_equal": equal,
-            "fields": message.body.to_json(),
-        });
-        if !problems.is_empty() {
-            line["problems"] = problems.iter().map(ToString::to_string).collect();
-        }
-        self.line(line);
+        let line = Line {
+            offset,
+            r#type: message.name(),
+            number: message.number(),
+            id: message.id,
+            version: message.version as u8,
+            bytes: bytes.len(),
+            reencoded_equal: equal,
+            fields: &message.body,
+            problems: problems.iter().map(ToString::to_string).collect(),
+        };
+        // Whoever reads may have gone.
+        drop(serde_json::to_writer(&mut self.out, &line));
+        self.line("");
     }
 
     fn malformed(&mut self, offset: u64, bytes: &[u8], error: &DecodeError) {

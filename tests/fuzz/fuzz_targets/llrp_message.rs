@@ -16,7 +16,8 @@ fuzz_target!(|bytes: &[u8]| {
     match Message::decode(&bytes) {
         Ok(message) => {
             assert_eq!(message.encode().expect("it was decoded"), bytes);
-            let _ = message.body.to_json().to_string();
+            let json = serde_json::to_string(&message.body).expect("JSON");
+            let _: serde_json::Value = serde_json::from_str(&json).expect("JSON");
             let _ = message.status().map(|status| status.to_string());
             for problem in check::problems(&message.body) {
                 let _ = problem.to_string();

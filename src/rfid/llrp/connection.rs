@@ -71,8 +71,7 @@ impl Connection {
                 .map_err(Failure::connect)
         };
         let connected = timeout(CONNECT, connect).await;
-        let stream =
-            connected.map_err(|_elapsed| Failure::NoAnswerAtAll(CONNECT.as_secs()))??;
+        let stream = connected.map_err(|_elapsed| Failure::NoAnswerAtAll(CONNECT.as_secs()))??;
         // Acknowledgements are small, and readers wait for them.
         stream.set_nodelay(true).map_err(Failure::lost)?;
         Ok(Self {

@@ -13,11 +13,19 @@ pub(super) enum Event {
     /// Another client wanted it.
     Wanted,
     Closing,
-    Antenna { id: u16, connected: bool },
+    Antenna {
+        id: u16,
+        connected: bool,
+    },
     Exception(String),
-    BufferFills { percent: u64 },
+    BufferFills {
+        percent: u64,
+    },
     BufferOverflowed,
-    RospecEnded { id: u64, preempted: bool },
+    RospecEnded {
+        id: u64,
+        preempted: bool,
+    },
 }
 
 /// The reader's time of an event, in microseconds.

@@ -36,11 +36,10 @@ pub(super) enum Failure {
     Busy(&'static str),
     #[error("the reader refuses the connection ({0})")]
     Turned(String),
-    #[error("no answer to {request} within {seconds} s; it is connected, but is it an LLRP reader?")]
-    NoAnswer {
-        request: &'static str,
-        seconds: u64,
-    },
+    #[error(
+        "no answer to {request} within {seconds} s; it is connected, but is it an LLRP reader?"
+    )]
+    NoAnswer { request: &'static str, seconds: u64 },
     #[error("no word for {0} s; look at the reader's power and network cable")]
     Silent(u64),
     #[error("it takes nothing: {0} s were not enough to send a message")]

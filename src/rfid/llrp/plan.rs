@@ -82,9 +82,8 @@ impl Plan {
     pub(super) fn concede(&mut self, refusal: &Refusal) -> Option<String> {
         let named = DETAILS.into_iter().filter(|detail| {
             // Many readers name it in their text alone.
-            let names = |name: &&str| {
-                refusal.culprits.contains(name) || refusal.status.contains(*name)
-            };
+            let names =
+                |name: &&str| refusal.culprits.contains(name) || refusal.status.contains(*name);
             detail.names().iter().any(names)
         });
         let mut candidates = named.chain(DETAILS);
@@ -259,7 +258,11 @@ fn antennas(
     let all = (1..=can.antennas).map(|id| (id, None));
     let asked: Vec<(u16, Option<i16>)> = match config.antennas.is_empty() {
         true => all.collect(),
-        false => config.antennas.iter().map(|(id, power)| (*id, *power)).collect(),
+        false => config
+            .antennas
+            .iter()
+            .map(|(id, power)| (*id, *power))
+            .collect(),
     };
     let exists = |id: u16| id >= 1 && (can.antennas == 0 || id <= can.antennas);
     let missing = asked.iter().filter(|(id, _)| !exists(*id));

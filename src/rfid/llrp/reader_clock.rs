@@ -136,7 +136,9 @@ mod tests {
         let mut clock = ReaderClock::default();
         let told = |steps: &[(i64, i64)], clock: &mut ReaderClock| -> Vec<i64> {
             let steps = steps.iter();
-            steps.filter_map(|(at, stamp)| clock.learn(*at, *stamp)).collect()
+            steps
+                .filter_map(|(at, stamp)| clock.learn(*at, *stamp))
+                .collect()
         };
         let before: Vec<_> = (0..5).map(|s| (s * S, s * S)).collect();
         assert_eq!(told(&before, &mut clock), []);

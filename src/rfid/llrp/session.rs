@@ -9,7 +9,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use super::connection::{
     Connection, ERROR_MESSAGE, KEEPALIVE, READER_EVENT_NOTIFICATION, RO_ACCESS_REPORT,
 };
-use super::events::{self, Event, Stamp};
+use super::events::{self, Event};
 use super::failure::{ANOTHER, Failure};
 use super::plan::{Plan, ROSPEC};
 use super::reports::{Arrival, Reports};
@@ -180,7 +180,8 @@ impl<'a> Session<'a> {
                 self.troubles.antenna(id, connected);
             }
             Event::Exception(text) => {
-                self.troubles.passes(format!("it tells of a fault: {text}"), now);
+                self.troubles
+                    .passes(format!("it tells of a fault: {text}"), now);
             }
             Event::BufferFills { percent } => self.troubles.passes(
                 format!("its report buffer is {percent} % full; is the network too slow?"),

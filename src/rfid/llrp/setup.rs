@@ -41,7 +41,9 @@ pub(super) async fn prepare(
 ) -> Result<Ready, Failure> {
     greeting(connection).await?;
     clear(connection).await?;
-    let response = connection.request(&commands::get_reader_capabilities()).await??;
+    let response = connection
+        .request(&commands::get_reader_capabilities())
+        .await??;
     let can = Capabilities::of(&response);
     let found = found(connection).await?;
     let (mut plan, mut notes) = Plan::new(config, &can, &found);
@@ -52,7 +54,9 @@ pub(super) async fn prepare(
     extensions(connection, &mut plan, &mut notes).await?;
     configure(connection, keepalive, &mut notes).await?;
     if found.holds {
-        connection.send(&commands::enable_events_and_reports()).await?;
+        connection
+            .send(&commands::enable_events_and_reports())
+            .await?;
     }
     start(connection, &mut plan, &mut notes).await?;
     let unconnected = found.unconnected.into_iter().filter(|id| plan.has(*id));
@@ -234,5 +238,8 @@ pub(super) async fn restart(connection: &mut Connection) -> Result<Result<(), Re
 }
 
 fn refused(what: &str, refusal: &Refusal) -> String {
-    format!("it refuses {what} ({}: {})", refusal.request, refusal.status)
+    format!(
+        "it refuses {what} ({}: {})",
+        refusal.request, refusal.status
+    )
 }

@@ -1,4 +1,5 @@
 //! Devices that do not exist, which speak real protocols over real sockets: what edges are tried
-//! against, and what a shop without hardware runs on.
+//! against, and what a shop without hardware runs on. Each also misbehaves when it is told to.
 
+pub mod llrp;
 pub mod mjpeg;

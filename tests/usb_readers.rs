@@ -15,11 +15,11 @@ use basketd::link::outlet::{Outlet, Told};
 use basketd::observation::SourceState;
 use basketd::rfid::{thingmagic, uhfreader18};
 use basketd::scale::hid;
-use basketd::sim::devices::Device;
-use basketd::sim::devices::bench::{Bench, Event};
-use basketd::sim::devices::hid_scale::{Scale, status};
-use basketd::sim::devices::thingmagic::{Made, SimTag, ThingMagic};
-use basketd::sim::devices::uhfreader18::{SimTag as UhfTag, UhfReader};
+use basketd::sim::device::serial::Device;
+use basketd::sim::device::serial::bench::{Bench, Event};
+use basketd::sim::device::serial::hid_scale::{Scale, status};
+use basketd::sim::device::serial::thingmagic::{Made, SimTag, ThingMagic};
+use basketd::sim::device::serial::uhfreader18::{SimTag as UhfTag, UhfReader};
 use basketd::units::Timestamp;
 use basketd::wire::thingmagic::Region;
 use basketd::wire::uhfreader18::Band;
@@ -145,13 +145,7 @@ fn scale(device: Scale, script: Script<Scale>) -> Heard {
     let bench = Bench::new(device, begin(), script);
     let (mut outlet, heard) = collector(&bench);
     let mut port = bench.clone();
-    hid::run_over(
-        &mut port,
-        &bench,
-        hid::Config::default(),
-        &mut outlet,
-        &bench.stop(),
-    );
+    hid::run_over(&mut port, &bench, &mut outlet, &bench.stop());
     drop(outlet);
     Arc::into_inner(heard).unwrap().into_inner().unwrap()
 }
@@ -356,7 +350,7 @@ fn a_device_that_never_answers_is_offline_and_asked_again_ever_more_rarely() {
         "{reason}"
     );
     assert!(reason.contains("usb 0403:6001"), "{reason}");
-    assert!((15..60).contains(&bench.opened()), "{}", bench.opened());
+    assert!((25..90).contains(&bench.opened()), "{}", bench.opened());
     assert!(heard.between(640_000, 700_000) > 5000);
 }
 

@@ -2,49 +2,35 @@
 //! can be believed.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::silence::Silence;
 use crate::link::hid::HidPort;
 use crate::link::outlet::{Outlet, Readings};
 use crate::link::pipe::{Moment, Pace, Port, RealPace};
 use crate::link::supervise::{Action, Session, supervise};
 use crate::link::usb::UsbId;
 use crate::observation::SourceState;
+use crate::wire::encode;
 use crate::wire::hid_scale::{Layout, State, Weight, layout};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Config {
-    /// A scale that says nothing for so long is opened again; scales report several times a second.
-    pub silence: Duration,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            silence: Duration::from_secs(5),
-        }
-    }
-}
-
 /// Reads the scale at `usb` until it is told to stop, on this thread.
-pub fn run(usb: UsbId, config: Config, mut outlet: Outlet, stop: &watch::Receiver<bool>) {
+pub fn run(usb: UsbId, mut outlet: Outlet, stop: &watch::Receiver<bool>) {
     let mut port = HidPort::new(usb, "scale", |descriptor| layout(descriptor).is_some());
-    run_over(&mut port, &RealPace::start(), config, &mut outlet, stop);
+    run_over(&mut port, &RealPace::start(), &mut outlet, stop);
 }
 
 /// The same over any pipe of reports, in any time.
 pub fn run_over(
     port: &mut dyn Port,
     pace: &dyn Pace,
-    config: Config,
     outlet: &mut Outlet,
     stop: &watch::Receiver<bool>,
 ) {
     supervise(port, pace, outlet, stop, |now, descriptor| {
         match layout(descriptor) {
-            Some(layout) => Ok(Talk::begin(layout, config, now)),
+            Some(layout) => Ok(Talk::begin(layout, now)),
             None => Err("no scale: its report descriptor has no usage page 8D".to_owned()),
         }
     });
@@ -54,20 +40,19 @@ pub fn run_over(
 #[derive(Debug)]
 struct Talk {
     layout: Layout,
-    silence_ms: u64,
-    deadline_ms: u64,
+    silence: Silence,
     /// The first report is what the scale last said to somebody else, minutes ago perhaps.
     is_first: bool,
     actions: VecDeque<Action>,
 }
 
 impl Talk {
-    fn begin(layout: Layout, config: Config, now: Moment) -> Self {
-        let silence_ms = u64::try_from(config.silence.as_millis()).unwrap_or(u64::MAX);
+    fn begin(layout: Layout, now: Moment) -> Self {
+        let mut silence = Silence::default();
+        silence.heard(now.ms);
         Self {
             layout,
-            silence_ms,
-            deadline_ms: now.ms.saturating_add(silence_ms),
+            silence,
             is_first: true,
             actions: VecDeque::new(),
         }
@@ -81,8 +66,7 @@ impl Talk {
         self.actions
             .push_back(Action::State(state, reason.to_owned()));
         if state == SourceState::Online {
-            let message = format!(r#"{{"grams":{}}}"#, weight.grams);
-            let readings = Readings::one(now.wall, message.into_bytes());
+            let readings = Readings::one(now.wall, encode::weight(weight.grams));
             self.actions.push_back(Action::Readings(readings));
         }
     }
@@ -104,7 +88,7 @@ fn trouble(state: State) -> Option<&'static str> {
 
 impl Session for Talk {
     fn on_bytes(&mut self, now: Moment, report: &[u8]) {
-        self.deadline_ms = now.ms.saturating_add(self.silence_ms);
+        self.silence.heard(now.ms);
         if std::mem::take(&mut self.is_first) {
             return;
         }
@@ -115,13 +99,12 @@ impl Session for Talk {
     }
 
     fn on_time(&mut self, _: Moment) {
-        let ms = self.silence_ms;
-        let reason = format!("it said nothing for {ms} ms: is it switched on?");
+        let reason = "it says nothing any more: is it switched on?".to_owned();
         self.actions.push_back(Action::End(reason));
     }
 
     fn deadline_ms(&self) -> u64 {
-        self.deadline_ms
+        self.silence.over_ms().unwrap_or(u64::MAX)
     }
 
     fn on_stop(&mut self) {}

@@ -14,7 +14,7 @@
 //! (habits), and at the head of each sensor's file. One seed gives the same bytes on every
 //! machine: chance comes from `random`, elementary functions from `libm`, time from a counter.
 
-pub mod devices;
+pub mod device;
 mod effects;
 mod people;
 mod random;

@@ -223,7 +223,7 @@ fn a_quiet_line_ends_what_only_looked_like_a_frame() {
 fn regions_have_names() {
     for name in Region::names() {
         let region = Region::from_name(name).unwrap();
-        assert_eq!(region.to_string(), name);
+        assert_eq!(Region::from_name(&region.to_string()), Some(region));
         assert_eq!(Region::from_code(region.code()), region);
     }
     assert_eq!(Region::from_name("eu").map(Region::code), Some(8));

@@ -313,8 +313,4 @@ impl<D: Device> Pace for Bench<D> {
             world.pass_to(next_ms);
         }
     }
-
-    fn chance(&self) -> u64 {
-        self.world.borrow_mut().chance.next()
-    }
 }

@@ -59,9 +59,6 @@ pub trait Pace {
     fn now(&self) -> Moment;
 
     fn pause(&self, duration: Duration);
-
-    /// Any number, for jitter.
-    fn chance(&self) -> u64;
 }
 
 /// Real time.
@@ -84,13 +81,5 @@ impl Pace for RealPace {
 
     fn pause(&self, duration: Duration) {
         std::thread::sleep(duration);
-    }
-
-    fn chance(&self) -> u64 {
-        let mut bytes = [0; 8];
-        match rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::NONBLOCK) {
-            Ok(_) => u64::from_ne_bytes(bytes),
-            Err(_) => self.0.nanos(),
-        }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::backoff::Backoff;
 use super::outlet::{Gone, Outlet, Readings};
 use super::pipe::{BytePipe, Moment, Pace, PipeError, Port};
 use crate::observation::SourceState;
@@ -43,8 +44,6 @@ pub trait Session {
 const STEP: Duration = Duration::from_millis(100);
 /// A device that is not there is looked for this often.
 const LOOK: Duration = Duration::from_secs(1);
-const BACKOFF_MIN_MS: u64 = 250;
-const BACKOFF_MAX_MS: u64 = 30_000;
 
 /// Why a talk ended.
 enum Ended {
@@ -80,11 +79,11 @@ pub fn supervise<S: Session>(
             return;
         };
         if was_online {
-            backoff = Backoff::default();
+            backoff.reset();
         }
         let wait = match error {
             PipeError::Missing(_) | PipeError::Unplugged => LOOK,
-            PipeError::Failed(_) => backoff.next_wait(pace.chance()),
+            PipeError::Failed(_) => backoff.wait(),
         };
         let reason = format!("{}: {error}", port.name());
         if outlet
@@ -171,39 +170,5 @@ fn pause(wait: Duration, pace: &dyn Pace, stop: &watch::Receiver<bool>) {
         let step = left.min(STEP);
         pace.pause(step);
         left -= step;
-    }
-}
-
-/// Waits that double, each cut by up to half at random, so that devices which failed together do not
-/// come back together.
-#[derive(Debug, Default)]
-struct Backoff {
-    failures: u32,
-}
-
-impl Backoff {
-    fn next_wait(&mut self, chance: u64) -> Duration {
-        let full = (BACKOFF_MIN_MS << self.failures.min(10)).min(BACKOFF_MAX_MS);
-        self.failures = self.failures.saturating_add(1);
-        Duration::from_millis(full - chance % (full / 2 + 1))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_to_half_a_minute() {
-        let mut backoff = Backoff::default();
-        let waits: Vec<_> = (0..9).map(|_| backoff.next_wait(0).as_millis()).collect();
-        assert_eq!(
-            waits,
-            [250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]
-        );
-        for chance in 0..100_000 {
-            let wait = Backoff { failures: 3 }.next_wait(chance * 7919).as_millis();
-            assert!((1000..=2000).contains(&wait), "{wait}");
-        }
     }
 }

@@ -25,6 +25,8 @@ pub mod opcode {
     pub const SET_SCAN_TIME: u8 = 0x25;
     pub const SET_POWER: u8 = 0x2F;
     pub const SET_WORK_MODE: u8 = 0x76;
+    /// A tag that a reader tells by itself, in its scan modes.
+    pub const REPORT: u8 = 0xEE;
 }
 
 #[cfg(test)]

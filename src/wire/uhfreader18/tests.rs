@@ -186,9 +186,9 @@ proptest! {
         for frame in frames(&bytes).0 {
             let frame = Frame::parse(&frame).unwrap();
             for family in [Family::Type18, Family::Type288] {
-                let _ = Inventory::parse(family, frame);
+                drop(Inventory::parse(family, frame));
             }
-            let _ = Info::parse(frame).map(|info| info.to_string());
+            drop(Info::parse(frame).map(|info| info.to_string()));
         }
     }
 
@@ -202,7 +202,7 @@ proptest! {
                 prop_assert!(read <= data.len());
             }
         }
-        let _ = Info::parse(frame).map(|info| info.to_string());
+        drop(Info::parse(frame).map(|info| info.to_string()));
     }
 
     #[test]

@@ -2,10 +2,50 @@
 //!
 //! What comes out is the newest frame: nobody waits for a picture that is older than another. The
 //! store's names, models and boxes are not known here.
+//!
+//! ```text
+//!   rtsp (retina) ── h264 ─┐
+//!   http (ureq) ── wire/   │                 pace ─► luma ─► health (frozen, black)
+//!     multipart, jpeg ─────┼─► views ─► eye ─┤          └──► motion (gate)
+//!   v4l2 (linuxvideo) ─────┤                 └─► TakeFrame
+//!   file (re_mp4) ── h264 ─┘
+//! ```
+//!
+//! Each camera has a thread of its own, which decodes and waits; tokio's workers never do. A source
+//! shows views that borrow what the decoder holds; colours are converted for those alone that are
+//! given out.
+
+mod backoff;
+mod capture_time;
+mod eye;
+mod file;
+mod h264;
+mod health;
+mod http;
+mod login;
+mod luma;
+pub mod motion;
+mod pace;
+mod rtsp;
+mod source;
+mod supervisor;
+mod v4l2;
+mod yuyv;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use image::RgbImage;
+use tokio::sync::watch;
 
+use crate::link::outlet::Outlet;
+use crate::link::secret::Secret;
 use crate::units::Timestamp;
+
+pub use self::luma::Luma;
 
 /// One picture of a camera.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,3 +64,126 @@ pub enum Picture {
 
 /// Takes a frame at once, and never waits: the newest wins.
 pub type TakeFrame = dyn Fn(Frame) + Send + Sync;
+
+/// The largest picture in bytes, as it is sent.
+pub const PICTURE_MAX: usize = 16 * 1024 * 1024;
+/// The largest picture in pixels: 8K. Larger ones are refused before anything is decoded.
+pub(crate) const PIXELS_MAX: u64 = 8192 * 4352;
+
+/// Where a camera is reached, and what is asked of it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Names the camera's thread and its log lines.
+    pub name: String,
+    pub address: Address,
+    /// User and password, for cameras that ask for them (basic or digest).
+    pub login: Option<(String, Secret)>,
+    /// Frames given out per second, at most.
+    pub max_fps: f64,
+    /// For RTSP.
+    pub transport: Transport,
+    /// Certificates (PEM) that an `https` camera may show; the system's authorities where there are
+    /// none.
+    pub ca: Option<Vec<u8>>,
+    /// Width and height asked of a V4L2 device.
+    pub size: (u32, u32),
+    pub limits: Limits,
+    /// Frames of a scene in which nothing moves are then given seldom.
+    pub motion: Option<motion::Settings>,
+    /// Set by whoever looks at the frames while somebody is in them: whoever stands still does not
+    /// move, and must be seen all the same.
+    pub occupied: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// H.264 or JPEG over RTP.
+    Rtsp {
+        url: String,
+    },
+    /// Motion JPEG, or a snapshot that is fetched again and again.
+    Http {
+        url: String,
+    },
+    V4l2 {
+        device: PathBuf,
+    },
+    /// An MP4 with H.264, JPEGs one after another, or a folder of them; played for ever at its own
+    /// pace.
+    File {
+        path: PathBuf,
+    },
+}
+
+/// How RTP comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// Within the RTSP connection: nothing is lost.
+    #[default]
+    Tcp,
+    /// Lost packets cost pictures until the next key frame.
+    Udp,
+}
+
+/// After how long something is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From connecting to the first picture.
+    pub first_frame: Duration,
+    /// From one picture to the next; then the connection is made anew.
+    pub silence: Duration,
+    /// Of pictures that are equal to the last bit.
+    pub frozen: Duration,
+    /// Of pictures without any light in them.
+    pub black: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            first_frame: Duration::from_secs(10),
+            silence: Duration::from_secs(5),
+            frozen: Duration::from_secs(30),
+            black: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Config {
+    /// Ten frames a second at most, RTP over TCP, no motion gate.
+    pub fn new(name: impl Into<String>, address: Address) -> Self {
+        Self {
+            name: name.into(),
+            address,
+            login: None,
+            max_fps: 10.0,
+            transport: Transport::default(),
+            ca: None,
+            size: (1280, 720),
+            limits: Limits::default(),
+            motion: None,
+            occupied: Arc::default(),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rtsp { url } | Self::Http { url } => f.write_str(url),
+            Self::V4l2 { device } => write!(f, "{}", device.display()),
+            Self::File { path } => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Runs one camera until `stop` turns true or nobody takes what it says. States and losses go to
+/// `outlet`, frames to `frames`.
+pub async fn run(
+    config: Config,
+    frames: Arc<TakeFrame>,
+    outlet: Outlet,
+    stop: watch::Receiver<bool>,
+) {
+    supervisor::run(config, frames, outlet, stop).await;
+}

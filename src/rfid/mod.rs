@@ -2,3 +2,5 @@
 //! read goes to the daemon as tag reads; the store is not known here.
 
 pub mod llrp;
+pub mod thingmagic;
+pub mod uhfreader18;

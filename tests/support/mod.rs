@@ -7,3 +7,4 @@ pub(crate) mod kiosk;
 pub(crate) mod onnx;
 pub(crate) mod shop;
 pub(crate) mod tiny;
+pub(crate) mod watched;

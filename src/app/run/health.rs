@@ -111,7 +111,18 @@ impl Health {
     pub(super) fn reasons(&self) -> Vec<String> {
         let state = self.lock();
         let own = state.reasons.iter();
-        own.map(|(part, why)| format!("{part}: {why}")).collect()
+        let own = own.map(|(part, why)| format!("{part}: {why}"));
+        let ill = state.sources.iter();
+        let ill = ill.filter(|(_, known)| known.tells && known.state != SourceState::Online);
+        let ill = ill.map(|(name, known)| {
+            let word = if known.state == SourceState::Offline {
+                "offline"
+            } else {
+                "degraded"
+            };
+            format!("{name} is {word}: {}", known.reason)
+        });
+        own.chain(ill).collect()
     }
 
     pub(super) fn set_ready(&self, ready: bool) {

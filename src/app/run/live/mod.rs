@@ -8,6 +8,7 @@ mod gates;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, watch};
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 use super::given::{Inlet, Topic};
 use super::health::Health;
 use crate::app::load::Loaded;
+use crate::camera::{self, Address, TakeFrame};
 use crate::console::Call;
 use crate::gate;
 use crate::ids::CameraIx;
@@ -23,10 +25,11 @@ use crate::link::outlet::Outlet;
 use crate::link::secret::{self, Secret};
 use crate::link::subscriber::Subscriber;
 use crate::observation::SourceState;
+use crate::rfid;
 use crate::scale;
 use crate::store::{
-    Camera, CameraSource, DoorSource, GateSource, Live as How, Mqtt, Reader, ReaderSource,
-    ScaleSource, Store,
+    Camera, CameraLive, CameraSource, DoorSource, GateSource, Live as How, Mqtt, Reader,
+    ReaderLive, ReaderSource, ScaleSource, Store, Transport,
 };
 
 /// What is read, and how: another one of these needs other supervisors.
@@ -102,6 +105,23 @@ impl Live {
         Ok(())
     }
 
+    /// Whether the store file names any live sensor.
+    pub(super) fn reads_any(&self, loaded: &Loaded) -> bool {
+        let Sensors {
+            readers,
+            cameras,
+            scales,
+            gates,
+            doors,
+            ..
+        } = Plan::new(loaded, self.record).store;
+        readers.iter().any(|r| r.source != ReaderSource::None)
+            || cameras.iter().any(|c| c.source != CameraSource::None)
+            || scales.iter().any(|(_, s)| *s != ScaleSource::None)
+            || gates.iter().any(|(_, g)| *g != GateSource::None)
+            || doors.iter().any(|(_, d)| *d != DoorSource::None)
+    }
+
     /// Ends all supervisors.
     pub(super) async fn stop(&mut self) {
         let Some(running) = self.running.take() else {
@@ -147,17 +167,21 @@ impl Live {
     }
 
     fn cameras(&self, starting: &mut Starting<'_>, store: &Arc<Store>) -> anyhow::Result<()> {
-        let models = cameras::models(store, &self.models, &self.inlet, &self.health)?;
+        let occupied: cameras::Occupied = store.cameras.iter().map(|_| Arc::default()).collect();
+        let models = cameras::models(store, &occupied, &self.models, &self.inlet, &self.health)?;
         let models = models.map(Arc::new);
-        for (i, camera) in starting.plan.store.cameras.iter().enumerate() {
+        let plan = starting.plan;
+        for (i, camera) in plan.store.cameras.iter().enumerate() {
             if camera.source == CameraSource::None {
                 continue;
             }
             let ix = CameraIx(u16::try_from(i).unwrap_or(u16::MAX));
-            let keep = starting.plan.keep_frames;
+            let keep = plan.keep_frames;
             let frames =
                 cameras::frames(store, ix, models.as_ref(), keep, &self.inlet, &self.health);
-            starting.camera(camera, i, frames);
+            let how = plan.how.cameras.get(i).cloned();
+            let how = how.unwrap_or_default();
+            starting.camera(camera, &how, Arc::clone(&occupied[i]), frames);
         }
         Ok(())
     }
@@ -213,11 +237,15 @@ impl Starting<'_> {
 
     fn readers(&mut self) {
         let plan = self.plan;
-        for reader in &plan.store.readers {
+        for (reader, how) in plan.store.readers.iter().zip(&plan.how.readers) {
             let outlet = self.outlet(&format!("/rfid/{}", reader.id), "basketd.TagRead");
             match &reader.source {
                 ReaderSource::None => {}
-                ReaderSource::Llrp { .. } | ReaderSource::Usb { .. } => {
+                ReaderSource::Llrp { host, port } => {
+                    let config = llrp(reader, how, host, *port);
+                    self.spawn(rfid::llrp::run(config, outlet, self.stopped.clone()));
+                }
+                ReaderSource::Usb { .. } => {
                     self.cannot(outlet, "this version cannot read it".to_owned());
                 }
             }
@@ -290,10 +318,24 @@ impl Starting<'_> {
         open
     }
 
-    fn camera(&mut self, camera: &Camera, _place: usize, _frames: Arc<crate::camera::TakeFrame>) {
+    fn camera(
+        &mut self,
+        camera: &Camera,
+        how: &CameraLive,
+        occupied: Arc<AtomicBool>,
+        frames: Arc<TakeFrame>,
+    ) {
         let topic = format!("/camera/{}/detections", camera.id);
         let outlet = self.outlet(&topic, "basketd.Detections");
-        self.cannot(outlet, "this version cannot read it".to_owned());
+        match camera_config(camera, how, &self.plan.folder) {
+            Ok(Some(mut config)) => {
+                config.occupied = occupied;
+                let run = camera::run(config, frames, outlet, self.stopped.clone());
+                self.spawn(run);
+            }
+            Ok(None) => {}
+            Err(why) => self.cannot(outlet, why),
+        }
     }
 
     /// Last of all: who listens to what is known.
@@ -318,6 +360,48 @@ impl Starting<'_> {
             }
         }
     }
+}
+
+fn llrp(reader: &Reader, how: &ReaderLive, host: &str, port: u16) -> rfid::llrp::Config {
+    let power = |port: &u16| (*port, how.power_cdbm.get(port).copied());
+    rfid::llrp::Config {
+        host: host.to_owned(),
+        port,
+        antennas: reader.antennas.keys().map(power).collect(),
+        session: how.session,
+        rf_mode: how.rf_mode,
+        report_every: how.report_every,
+        keepalive_s: how.keepalive_s,
+    }
+}
+
+/// How a camera is opened; `None` where it is not live.
+fn camera_config(
+    camera: &Camera,
+    how: &CameraLive,
+    folder: &Path,
+) -> Result<Option<camera::Config>, String> {
+    let address = match &camera.source {
+        CameraSource::None => return Ok(None),
+        CameraSource::Rtsp { url } => Address::Rtsp { url: url.clone() },
+        CameraSource::Http { url } => Address::Http { url: url.clone() },
+        CameraSource::V4l2 { device } => Address::V4l2 {
+            device: device.into(),
+        },
+        CameraSource::File { path } => Address::File {
+            path: folder.join(path),
+        },
+    };
+    let mut config = camera::Config::new(&camera.id, address);
+    config.login = login(camera, folder)?;
+    config.max_fps = how.max_fps;
+    config.transport = match how.transport {
+        Transport::Tcp => camera::Transport::Tcp,
+        Transport::Udp => camera::Transport::Udp,
+    };
+    config.size = (camera.width, camera.height);
+    config.motion = how.motion_gate.then(camera::motion::Settings::default);
+    Ok(Some(config))
 }
 
 /// A camera's login, where the store file names one.

@@ -1,4 +1,5 @@
-//! `basketd simulate`: a shop that does not exist, as a recording with its truth.
+//! `basketd simulate`: a shop that does not exist, as a recording with its truth, or as devices at
+//! their real protocols.
 
 use std::io::BufWriter;
 use std::path::PathBuf;
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let name = day.out.display();
     std::fs::create_dir_all(&day.out).with_context(|| format!("failed to make {name}"))?;
     let given = match &day.store {
-        Some(path) => Some(super::load::load(path)?.store),
+        Some(path) => Some(crate::app::load::load(path)?.store),
         None => None,
     };
     let simulated = sim::Day::new(options(day, given))?;

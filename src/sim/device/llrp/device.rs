@@ -96,8 +96,13 @@ impl Device {
             .speaks(message)
             .map_err(|fault| ("ERROR_MESSAGE", fault))
             .and_then(|()| {
+                // A report has no place for a status.
+                let refusal = match response {
+                    "RO_ACCESS_REPORT" => "ERROR_MESSAGE",
+                    response => response,
+                };
                 self.answer(message, response, now_us)
-                    .map_err(|f| (response, f))
+                    .map_err(|fault| (refusal, fault))
             });
         match answered {
             Ok(Some(answer)) => self.say(message.id, &answer),

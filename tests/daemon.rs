@@ -29,6 +29,12 @@ fn kiosk(shop: &Shop, more_state: &str, confirm: &str) {
     let (before, state) = text.split_once("[state]").unwrap();
     let (_, rest) = state.split_once("\n# Where a visit begins").unwrap();
     let (rest, _) = rest.split_once("# Without [mqtt]").unwrap();
+    // Its sensors are not here, and the stories are not about them.
+    let deaf = |line: &str| match line.split_once("source = \"") {
+        Some((before, _)) => format!("{before}source = \"none\"\n"),
+        None => format!("{line}\n"),
+    };
+    let rest: String = rest.lines().map(deaf).collect();
     let settings = shop.settings(more_state, confirm);
     let text = format!("{before}\n# Where a visit begins{rest}{settings}");
     std::fs::write(shop.path("store.toml"), text).unwrap();

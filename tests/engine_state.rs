@@ -470,6 +470,32 @@ fn state(source: &str, state: &str) -> String {
 }
 
 #[test]
+fn a_visit_that_a_missing_sensor_could_have_had_a_say_in_is_reviewed() {
+    let store = plain();
+    let on_scale = "scale/g1-s1-p1";
+    let (off, on) = (state(on_scale, "offline"), state(on_scale, "online"));
+    let (dark, gate_off) = (state("rfid/r1", "offline"), state("gate/door", "offline"));
+    for (more, decision) in [
+        // Away and back within the visit; for too short a time; away for good; a gate.
+        (vec![(7.0, &off), (10.0, &on)], r#"review ["sensors-away"]"#),
+        (vec![(7.0, &off), (8.5, &on)], "settle []"),
+        (vec![(26.0, &dark)], r#"review ["sensors-away"]"#),
+        (vec![(26.0, &gate_off)], "settle []"),
+        // Away before he came.
+        (vec![(1.0, &off), (4.0, &on)], "settle []"),
+    ] {
+        let more: Vec<(f64, &str, &str)> = more
+            .iter()
+            .map(|(s, text)| (*s, "/source", text.as_str()))
+            .collect();
+        let steps = shopper(&store, &more);
+        let (_, events) = story(&Engine::new(Arc::clone(&store)), &steps);
+        let closed = only(&store, &events, &["basket"]);
+        assert!(closed[0].ends_with(decision), "{more:?}: {closed:?}");
+    }
+}
+
+#[test]
 fn an_alert_stands_until_its_cause_is_gone() {
     let store = plain();
     let steps: Vec<String> = [
@@ -632,7 +658,7 @@ fn a_store_file_with_other_sensors_takes_over() {
         [
             "basket.closed v-000001 #4 [1 x Orange Juice 0.25 l, 1 x Salted Crisps 90 g] 4.30 \
              review [\"quantity-in-doubt 02000000010052\",\"possibly-missing 02000000010069\",\
-             \"store-changed\"]"
+             \"sensors-away\",\"store-changed\"]"
         ]
     );
     assert_eq!(events[0].n, next_n);

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use basketd::basket::event::Body;
-use basketd::engine::{Engine, Input, Output};
+use basketd::engine::{Engine, Finding, Input, Output};
 use basketd::gs1::Epc;
-use basketd::observation::{Observation, Sensed, TagRead};
+use basketd::observation::{Observation, Sensed, SourceReport, SourceState, TagRead};
+use basketd::presence::TagEvent;
 use basketd::units::{TimeDelta, Timestamp};
 
 const STORE: &str = r#"
@@ -31,10 +32,23 @@ antennas = [{ port = 1, shelf = "s1" }]
 
 /// Nine tags, each read so many times, a tenth of a second apart.
 fn read(engine: &mut Engine, times: u32) -> Timestamp {
+    read_from(
+        engine,
+        Timestamp::from_micros(1_700_000_000_000_000),
+        times,
+        9,
+    )
+}
+
+/// The same from an instant on, and without one of them.
+fn read_from(engine: &mut Engine, begin: Timestamp, times: u32, gone: u32) -> Timestamp {
     let antenna = *engine.store().readers[0].antennas.values().next().unwrap();
-    let mut at = Timestamp::from_micros(1_700_000_000_000_000);
+    let mut at = begin;
     for turn in 0..times * 9 {
         at += TimeDelta::from_millis(100);
+        if turn % 9 == gone {
+            continue;
+        }
         let read = TagRead {
             epc: Epc::new(&[0x30, (turn % 9) as u8, 7, 7]).unwrap(),
             antenna,
@@ -80,6 +94,53 @@ fn a_reader_that_is_off_for_a_year_costs_nothing_and_sells_nothing() {
                 continue;
             };
             assert!(!matches!(event.body, Body::Item(_)), "{event:?}");
+        }
+    }
+}
+
+/// The tags that left, by their number, until an instant.
+fn departed(engine: &mut Engine, until: Timestamp) -> Vec<u8> {
+    wake(engine, until);
+    let mut gone = Vec::new();
+    while let Some(output) = engine.poll_output() {
+        if let Output::Finding(Finding::Tag(TagEvent::Departed { epc, .. })) = output {
+            gone.push(epc.as_bytes()[1]);
+        }
+    }
+    gone
+}
+
+#[test]
+fn the_tags_of_a_reader_that_comes_back_have_not_left_but_for_the_one_that_is_missing() {
+    let mut open = |_: &str| Ok("gtin,name,price,weight_g\n".to_owned());
+    let store = basketd::store::file::read("store.toml", STORE, &mut open);
+    let store = Arc::new(store.expect("the store is right").store);
+    for told in [false, true] {
+        for (away_s, gone) in [(4.0, 9), (7.0, 9), (7.0, 3), (60.0, 9), (60.0, 3)] {
+            let mut engine = Engine::new(Arc::clone(&store));
+            engine.show_findings();
+            let last = read(&mut engine, 40);
+            let state = |engine: &mut Engine, at: Timestamp, state: SourceState| {
+                let (source, reason) = ("rfid/r1".to_owned(), String::new());
+                wake(engine, at);
+                if told {
+                    let report = SourceReport::State {
+                        source,
+                        state,
+                        reason,
+                    };
+                    engine.handle(at, Input::Source(report));
+                }
+            };
+            state(&mut engine, last, SourceState::Offline);
+            let back = last + TimeDelta::from_secs(away_s);
+            state(&mut engine, back, SourceState::Online);
+            let early = departed(&mut engine, back);
+            assert!(early.is_empty(), "{away_s} s away: {early:?}");
+            let end = read_from(&mut engine, back, 20, gone);
+            let expected: &[u8] = if gone == 3 { &[3] } else { &[] };
+            let found = departed(&mut engine, end);
+            assert_eq!(found, expected, "{away_s} s away, told: {told}");
         }
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::store::{Link, Problem, Settings, Store, StoreFile, file};
 
 /// A store file, ready for any subcommand.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Loaded {
     pub store: Store,
     pub settings: Settings,

@@ -109,6 +109,13 @@ impl Baskets {
         });
     }
 
+    /// A person must look at this visit's basket where it is not closed.
+    pub fn force_one(&mut self, visit: VisitId, why: Forced) {
+        if let Some(basket) = self.open.get_mut(&visit).filter(|b| b.closed.is_none()) {
+            basket.forced.insert(why);
+        }
+    }
+
     /// The visits whose baskets are not closed.
     pub fn not_closed(&self) -> impl Iterator<Item = VisitId> {
         let open = self.open.iter().filter(|(_, b)| b.closed.is_none());

@@ -1,19 +1,21 @@
-//! The box's own pages over HTTP: whether it lives, whether it is ready, and its metrics. It knows
-//! how to answer, and not what.
+//! The box's own pages over HTTP: whether it lives, whether it is ready, and its metrics; and the
+//! endpoint that gates call. It knows how to answer, and not what.
 
+mod gates;
 mod limited;
 
 use core::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
+pub use self::gates::{Answer, Call};
 use self::limited::Limited;
 
 /// What the pages say.
@@ -35,13 +37,23 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     listening.map_err(|error| format!("[console] `listen` {address}: {error}"))
 }
 
-/// Serves until told to stop.
-pub async fn serve(listener: TcpListener, pages: Arc<dyn Pages>, mut stop: watch::Receiver<bool>) {
+/// Serves until told to stop; gates' calls go to whoever answers them.
+pub async fn serve(
+    listener: TcpListener,
+    pages: Arc<dyn Pages>,
+    calls: mpsc::Sender<Call>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let gates = Router::new()
+        .route("/gate/{gate}", post(gates::call))
+        .layer(DefaultBodyLimit::max(gates::BODY_MAX))
+        .with_state(calls);
     let app = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(pages);
+        .with_state(pages)
+        .merge(gates);
     let stopped = async move {
         // An error means that nobody can say stop any more.
         drop(stop.wait_for(|stop| *stop).await);

@@ -3,6 +3,7 @@
 //! goes on as if nothing had happened.
 
 mod command;
+mod outage;
 pub mod snapshot;
 mod source;
 pub mod succession;
@@ -25,6 +26,7 @@ use crate::store::{Store, View};
 use crate::tracking::{TrackEvent, Tracking};
 use crate::units::{TimeDelta, Timestamp};
 
+use self::outage::Outages;
 use self::source::Alerts;
 pub use self::succession::Past;
 
@@ -78,6 +80,7 @@ struct State {
     baskets: Baskets,
     stock: Stock,
     alerts: Alerts,
+    outages: Outages,
     /// Visits of a state that was lost, until they are closed.
     past: Vec<PastVisit>,
     /// The time of the last input.
@@ -106,6 +109,7 @@ impl Engine {
             baskets: Baskets::new(&store),
             stock: Stock::default(),
             alerts: Alerts::default(),
+            outages: Outages::default(),
             past: Vec::new(),
             now: None,
         };
@@ -376,6 +380,7 @@ impl Engine {
         let gate = baskets.visits.visit(visit).and_then(|v| v.exit_gate);
         fusion.on_left(&store, visit, gate, left_at, &mut decisions);
         self.on_decisions(at, decisions);
+        self.on_closing(visit, left_at);
         let mut events = Vec::new();
         let State {
             fusion, baskets, ..

@@ -19,7 +19,7 @@ const BOX: &str = "box";
 const DISK: &str = "box/disk";
 /// A take is over in about two seconds: what happens within an absence of so many milliseconds
 /// shows when it is over.
-const UNSEEN_MS: u64 = 2_000;
+pub(super) const UNSEEN_MS: u64 = 2_000;
 
 /// An alert that stands until its cause is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -118,6 +118,7 @@ impl Engine {
                     let full = state == SourceState::Offline;
                     self.state.baskets.visits.set_shut(full);
                 }
+                self.on_outage(at, &source, state);
                 let (cleared, raised) = self.state.alerts.on_state(&source, state);
                 for alert in cleared {
                     self.tell(at, Body::AlertCleared(alert));

@@ -53,6 +53,7 @@ impl Engine {
     /// The state has this store's layout; what else it has drawn from its store is drawn anew.
     pub(super) fn adopt(&mut self, store: Arc<Store>) {
         self.state.presence.on_store(&store);
+        self.state.outages.keep_known(&store);
         self.store = store;
     }
 

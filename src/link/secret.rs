@@ -13,6 +13,14 @@ impl Secret {
         Self(text.into())
     }
 
+    /// Whether both are the same; it takes as long wherever they differ.
+    pub fn is(&self, other: &Self) -> bool {
+        let (a, b) = (self.0.as_bytes(), other.0.as_bytes());
+        let pairs = a.iter().zip(b.iter().cycle());
+        let differences = pairs.fold(0, |sum, (a, b)| sum | (a ^ b));
+        differences == 0 && a.len() == b.len()
+    }
+
     /// The text itself, for whoever sends it.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -58,6 +66,10 @@ mod tests {
         let secret = password(folder.path(), "p").unwrap();
         assert_eq!(secret.reveal(), "hunter2");
         assert_eq!(format!("{secret:?}"), "(secret)");
+        assert!(secret.is(&Secret::new("hunter2")));
+        for other in ["", "hunter", "hunter22", "hunter3"] {
+            assert!(!secret.is(&Secret::new(other)) && !Secret::new(other).is(&secret));
+        }
         assert!(
             password(folder.path(), "empty")
                 .unwrap_err()

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::gs1::{Epc, Gtin};
-use crate::ids::AntennaIx;
+use crate::ids::{AntennaIx, ReaderIx};
 use crate::observation::TagRead;
 use crate::store::{ReadPoint, Store};
 use crate::units::{TimeDelta, Timestamp};
@@ -57,6 +57,10 @@ struct Rhythm {
     pauses: f64,
     /// Tags at home here.
     homes: u32,
+    /// Its reader is known to be away.
+    away: bool,
+    /// When it was heard again after a silence of its own: what was not heard before is no evidence.
+    resumed: Option<Timestamp>,
 }
 
 /// The state of all tags.
@@ -128,7 +132,8 @@ impl Presence {
         let Some(tag) = self.tags.get_mut(&read.epc) else {
             return;
         };
-        tag.on_read(captured_at, read.antenna, read.rssi_dbm, cycled);
+        let resumed = self.rhythms[read.antenna.index()].resumed;
+        tag.on_read(captured_at, read.antenna, read.rssi_dbm, cycled, resumed);
         match tag.standing() {
             Standing::New | Standing::Home(_) => {}
             Standing::Away => {
@@ -159,10 +164,27 @@ impl Presence {
         }
     }
 
+    /// A reader has come or gone: with it go its antennas, and no tag.
+    pub fn on_reader(&mut self, store: &Store, reader: ReaderIx, at: Timestamp, away: bool) {
+        for antenna in store.readers[reader.index()].antennas.values() {
+            let rhythm = &mut self.rhythms[antenna.index()];
+            if rhythm.away && !away {
+                rhythm.resumed = Some(at);
+                for epc in self.waiting.remove(antenna).unwrap_or_default() {
+                    self.due.insert((at + FIRST_LOOK, epc));
+                }
+            }
+            rhythm.away = away;
+        }
+    }
+
     fn on_rhythm(&mut self, antenna: AntennaIx, at: Timestamp) -> bool {
         let rhythm = &mut self.rhythms[antenna.index()];
         if let Some(last) = rhythm.last_read {
             let gap = at - last;
+            if gap > SILENT {
+                rhythm.resumed = Some(at);
+            }
             if gap > PAUSE {
                 rhythm.pauses = (rhythm.pauses + 1.0).min(6.0);
             } else if gap > TimeDelta::ZERO {
@@ -231,8 +253,12 @@ impl Presence {
             Standing::Home(antenna) => {
                 let rhythm = &mut self.rhythms[antenna.index()];
                 let awake = rhythm.last_read.unwrap_or(Timestamp::MIN);
+                if rhythm.away {
+                    self.waiting.entry(antenna).or_default().insert(epc);
+                    return None;
+                }
                 let alone = rhythm.homes <= 1;
-                let (verdict, next) = tag.silence(at - self.lag, awake, alone);
+                let (verdict, next) = tag.silence(at - self.lag, awake, alone, rhythm.resumed);
                 let Some((after, before, log_odds)) = verdict else {
                     let next = next + self.lag;
                     if awake < at - SILENT && !(alone && tag.has_cadence()) {

@@ -133,18 +133,21 @@ impl Tag {
     }
 
     /// Takes a read; `cycled` says that the antenna is visited in turns, so that reads close
-    /// together are one.
+    /// together are one, `resumed` when it was last heard again after a silence of its own.
     pub(super) fn on_read(
         &mut self,
         at: Timestamp,
         antenna: AntennaIx,
         rssi_dbm: f32,
         cycled: bool,
+        resumed: Option<Timestamp>,
     ) {
         let one_turn = TimeDelta::from_millis(if cycled { 400 } else { 20 });
         if self.standing == Standing::Home(antenna) {
             let gap = at - self.last_home;
-            if gap > one_turn {
+            // Turns that the antenna itself missed are not the tag's.
+            let dark = resumed.is_some_and(|resumed| self.last_home < resumed);
+            if gap > one_turn && !dark {
                 self.cadence.on_gap(gap.as_secs());
             }
             self.last_home = self.last_home.max(at);
@@ -252,17 +255,20 @@ impl Tag {
     }
 
     /// What a tag's silence up to `now` says, its antenna having heard others up to `awake`: the
-    /// verdict that it left (after, before, log odds), and when to ask again.
+    /// verdict that it left (after, before, log odds), and when to ask again. `resumed` is when the
+    /// antenna was heard again after a silence of its own.
     pub(super) fn silence(
         &self,
         now: Timestamp,
         awake: Timestamp,
         alone: bool,
+        resumed: Option<Timestamp>,
     ) -> (Option<(Timestamp, Timestamp, f64)>, Timestamp) {
+        // While the antenna was silent nobody could be heard.
+        let since = resumed.map_or(self.last_home, |at| self.last_home.max(at));
         if !self.has_cadence() {
             // Too little is known of its cadence; a long silence decides.
-            let over =
-                now - self.last_home > TimeDelta::from_millis(8000) && awake > self.last_home;
+            let over = now - since > TimeDelta::from_millis(8000) && awake > self.last_home;
             let verdict = (
                 self.last_home,
                 self.last_home + TimeDelta::from_millis(3000),
@@ -272,7 +278,7 @@ impl Tag {
         }
         let period = self.cadence.period_s;
         let heard_until = if alone { now } else { now.min(awake) };
-        let turns = ((heard_until.secs_since(self.last_home) / period) - 0.25)
+        let turns = ((heard_until.secs_since(since) / period) - 0.25)
             .floor()
             .max(0.0);
         let log_odds = turns * self.cadence.miss_log() - LEAVING_LOG;
@@ -280,10 +286,10 @@ impl Tag {
             .ceil()
             .max(1.0);
         if log_odds >= SURE_LOG {
-            let first_missed = self.last_home + TimeDelta::from_secs(1.1 * period);
+            let first_missed = since + TimeDelta::from_secs(1.1 * period);
             return (Some((self.last_home, first_missed, log_odds.min(8.0))), now);
         }
-        let sure_at = self.last_home + TimeDelta::from_secs((needed + 0.25) * period);
+        let sure_at = since + TimeDelta::from_secs((needed + 0.25) * period);
         (
             None,
             sure_at.max(now + TimeDelta::from_secs((0.25 * period).max(0.05))),

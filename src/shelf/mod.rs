@@ -117,6 +117,13 @@ impl Shelves {
         out.extend(steps.into_iter().map(ShelfEvent::WeightStep));
     }
 
+    /// A scale has gone: what it shows when it is back tells not when that came about, so that it
+    /// begins anew then.
+    pub fn on_scale_away(&mut self, store: &Store, scale: ScaleIx) {
+        let shelf = store.scales[scale.index()].shelf;
+        self.scales[shelf.index()].begin_anew(scale);
+    }
+
     /// Takes all detections of a shelf camera's frame.
     pub fn on_detections(
         &mut self,

@@ -67,6 +67,16 @@ impl ShelfScale {
         self.plates.push((scale, plate));
     }
 
+    /// Forgets what a plate bears; its noise stays known.
+    pub(super) fn begin_anew(&mut self, scale: ScaleIx) {
+        let plate = self.plates.iter_mut().find(|(s, _)| *s == scale);
+        if let Some((_, plate)) = plate {
+            plate.samples.clear();
+            plate.level = None;
+            plate.rested = 0.0;
+        }
+    }
+
     /// Takes a sample; tells the steps that have come to their end with it.
     pub(super) fn on_sample(
         &mut self,

@@ -13,12 +13,14 @@ use crate::units::{Homography, Polygon, Segment};
 mod calibration;
 mod catalog;
 pub mod file;
+pub mod live;
 pub mod problem;
 pub mod settings;
 pub mod source;
 pub mod tunables;
 
 pub use file::StoreFile;
+pub use live::{CameraLive, GateLive, JsonPath, Live, MassUnit, ReaderLive, ScaleLive, Transport};
 pub use problem::{Place, Problem, nearest};
 pub use settings::{Confirm, Console, Link, Mqtt, Settings, State, Target};
 pub use source::{

@@ -3,7 +3,7 @@
 
 use core::net::SocketAddr;
 
-use super::Place;
+use super::{Live, Place};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -14,6 +14,7 @@ pub struct Settings {
     /// `None` where nothing is published.
     pub mqtt: Option<Mqtt>,
     pub console: Console,
+    pub live: Live,
     /// What the store file refers to and its reader did not open.
     pub links: Vec<Link>,
 }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use image::RgbImage;
+
 use super::backend::{Backend, Description, Session, SessionError, Tensor};
 use super::families::{Faults, RawDetection, Sink, arrange};
 use super::manifest::{Manifest, ManifestError, Role};
@@ -24,6 +26,15 @@ pub struct Detector {
     order: Vec<usize>,
     raw: Vec<RawDetection>,
     timings: Timings,
+}
+
+/// A picture for a model.
+#[derive(Debug, Clone, Copy)]
+pub enum Shown<'a> {
+    /// A JPEG or PNG.
+    Encoded(&'a [u8]),
+    /// Not empty.
+    Rgb(&'a RgbImage),
 }
 
 /// What a model saw in a frame.
@@ -150,8 +161,21 @@ impl Detector {
         camera_width: u32,
         camera_height: u32,
     ) -> Result<Found, FrameError> {
+        self.look(Shown::Encoded(image), camera_width, camera_height)
+    }
+
+    /// The same of a picture in either form.
+    pub fn look(
+        &mut self,
+        picture: Shown<'_>,
+        camera_width: u32,
+        camera_height: u32,
+    ) -> Result<Found, FrameError> {
         let total = Stopwatch::start();
-        let frame = self.prepare.decode(image)?;
+        let frame = match picture {
+            Shown::Encoded(image) => self.prepare.decode(image)?,
+            Shown::Rgb(picture) => self.prepare.take_rgb(picture),
+        };
         let decode_ns = total.nanos();
         let geometry = self.prepare.normalise(frame)?;
         let prepare_ns = total.nanos() - decode_ns;

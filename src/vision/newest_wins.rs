@@ -13,6 +13,8 @@ pub struct NewestWins<T> {
 #[derive(Debug)]
 struct State<T> {
     slots: Vec<Option<T>>,
+    /// Slots whose last value is still in work: a camera's frames are looked at one after another.
+    busy: Vec<bool>,
     /// The slot to look at first.
     turn: usize,
     closed: bool,
@@ -23,6 +25,7 @@ impl<T> NewestWins<T> {
         Self {
             state: Mutex::new(State {
                 slots: std::iter::repeat_with(|| None).take(slots).collect(),
+                busy: vec![false; slots],
                 turn: 0,
                 closed: false,
             }),
@@ -46,7 +49,8 @@ impl<T> NewestWins<T> {
         lost
     }
 
-    /// The next value and its slot; waits for one. `None` once closed.
+    /// The next value and its slot, which gives no other before [`NewestWins::done`]; waits for one.
+    /// `None` once closed.
     pub fn take(&self) -> Option<(usize, T)> {
         let mut state = self.lock();
         loop {
@@ -61,6 +65,16 @@ impl<T> NewestWins<T> {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The work on a slot's last value is over.
+    pub fn done(&self, slot: usize) {
+        let mut state = self.lock();
+        if let Some(busy) = state.busy.get_mut(slot) {
+            *busy = false;
+        }
+        drop(state);
+        self.changed.notify_one();
     }
 
     /// Drops what is in the slots and sends everybody home who waits.
@@ -83,8 +97,9 @@ impl<T> State<T> {
         let count = self.slots.len();
         let full = (0..count)
             .map(|step| (self.turn + step) % count)
-            .find(|slot| self.slots[*slot].is_some())?;
+            .find(|slot| self.slots[*slot].is_some() && !self.busy[*slot])?;
         self.turn = full + 1;
+        self.busy[full] = true;
         Some((full, self.slots[full].take()?))
     }
 }
@@ -102,6 +117,11 @@ mod tests {
         assert_eq!(slots.put(7, 'x'), Some('x'));
         assert_eq!(slots.take(), Some((0, 'b')));
         assert_eq!(slots.put(0, 'c'), None);
+        assert_eq!(slots.put(1, 'd'), None);
+        // The first is in work.
+        assert_eq!(slots.take(), Some((1, 'd')));
+        slots.done(0);
+        assert_eq!(slots.take(), Some((0, 'c')));
     }
 
     #[test]
@@ -115,6 +135,7 @@ mod tests {
             let (slot, _) = slots.take().unwrap();
             slots.put(0, 1);
             order.push(slot);
+            slots.done(slot);
         }
         assert_eq!(order, [0, 1, 2]);
     }

@@ -57,7 +57,7 @@ struct Answer {
 
 type Job = (u64, Frame);
 type Jobs = Arc<Mutex<Receiver<Job>>>;
-type Models = Arc<BTreeMap<CameraIx, CameraModel>>;
+pub(super) type Models = Arc<BTreeMap<CameraIx, CameraModel>>;
 
 /// Workers with their detectors.
 #[derive(Debug)]
@@ -218,7 +218,10 @@ fn work(
 }
 
 /// One detector for each model, by its name.
-fn load(models: &Models, backend: Backend) -> Result<BTreeMap<String, Detector>, LoadError> {
+pub(super) fn load(
+    models: &Models,
+    backend: Backend,
+) -> Result<BTreeMap<String, Detector>, LoadError> {
     let mut detectors = BTreeMap::new();
     for model in models.values() {
         let name = &model.manifest.name;

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::{ColorType, DynamicImage, ImageDecoder as _, ImageReader};
+use image::{ColorType, DynamicImage, ImageDecoder as _, ImageReader, RgbImage};
 use serde::Deserialize;
 
 use super::families::Size;
@@ -127,6 +127,17 @@ impl Prepare {
             width: width as usize,
             height: height as usize,
         })
+    }
+
+    /// Takes a picture that is decoded already; the first step.
+    pub(super) fn take_rgb(&mut self, picture: &RgbImage) -> Size {
+        self.pixels.clear();
+        self.pixels.extend_from_slice(picture.as_raw());
+        let (width, height) = picture.dimensions();
+        Size {
+            width: width as usize,
+            height: height as usize,
+        }
     }
 
     /// Resizes and normalises the picture that was decoded last; the second step.

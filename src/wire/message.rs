@@ -353,6 +353,44 @@ fn unit_length(mut embedding: Vec<f32>) -> Result<Vec<f32>, String> {
     Ok(embedding)
 }
 
+/// The longest token or member id of a live gate, bytes: codes and cards have fewer.
+const TOKEN_MAX: usize = 256;
+
+/// What a live gate sent. The error never holds any of it: it may be a token.
+pub fn gate(sent: &[u8]) -> Result<GateEvent, String> {
+    if sent.len() > 64 << 10 {
+        return Err("a message beyond the limit of 64 KiB".to_owned());
+    }
+    let raw: Result<record::GateEvent, _> = serde_json::from_slice(sent);
+    let raw = raw.map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!(
+            "no gate event at line {line} column {column}; expected {{\"kind\": \"admitted\", \"token\": …}}, \
+             {{\"kind\": \"presented\", \"token\": …}} or {{\"kind\": \"door\", \"open\": …}}"
+        )
+    })?;
+    let event = gate_event(raw)?;
+    let names = match &event {
+        GateEvent::Admitted(admission) => [Some(&admission.token), admission.member.as_ref()],
+        GateEvent::Presented { token } => [Some(token), None],
+        GateEvent::Door { .. } => [None, None],
+    };
+    let fits = |name: &String| (1..=TOKEN_MAX).contains(&name.len());
+    if names.into_iter().flatten().all(fits) {
+        Ok(event)
+    } else {
+        Err(format!(
+            "a token or member of no or more than {TOKEN_MAX} bytes"
+        ))
+    }
+}
+
+/// What a live door sent: whether it is open.
+pub fn door(sent: &[u8]) -> Result<bool, String> {
+    let record::Door { open } = json(sent)?;
+    Ok(open)
+}
+
 fn gate_event(raw: record::GateEvent) -> Result<GateEvent, String> {
     match raw {
         record::GateEvent::Admitted {

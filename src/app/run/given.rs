@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use tokio::sync::oneshot;
 
 use crate::app::load::Loaded;
+use crate::link::outlet::{Outlet, Refused, Told};
 use crate::units::Timestamp;
 use crate::wire::delivery::Reply;
 
@@ -17,6 +18,10 @@ const WAITING_MAX: usize = 4096;
 #[derive(Debug)]
 pub(super) enum Given {
     Sensed(Sensed),
+    /// What a live sensor tells.
+    Told(Arc<Topic>, Told),
+    /// A gate's or door's event whose caller waits until it is on disk.
+    Event(Sensed, oneshot::Sender<Result<(), String>>),
     Command(Asked),
     /// Another store file, read and found right; the answer says what became of it.
     Reload(Box<Loaded>, oneshot::Sender<Result<String, String>>),
@@ -43,6 +48,8 @@ pub(super) struct Topic {
     pub(super) schema: String,
     pub(super) schema_encoding: String,
     pub(super) encoding: String,
+    /// As states and gaps name it: `rfid/r1` of `/rfid/r1`, `camera/cam1` of `/camera/cam1/image`.
+    pub(super) source: String,
 }
 
 impl Topic {
@@ -52,16 +59,27 @@ impl Topic {
             schema: schema.to_owned(),
             schema_encoding: "jsonschema".to_owned(),
             encoding: "json".to_owned(),
+            source: source(topic),
         }
     }
 
-    /// The source that states and gaps name: `rfid/r1` of `/rfid/r1`, `camera/cam1` of
-    /// `/camera/cam1/image`.
-    pub(super) fn source(&self) -> String {
-        let mut parts = self.topic.split('/').skip(1);
-        let (kind, id) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-        format!("{kind}/{id}")
+    /// A camera's frames.
+    pub(super) fn image(camera: &str) -> Self {
+        let topic = format!("/camera/{camera}/image");
+        Self {
+            source: source(&topic),
+            topic,
+            schema: "foxglove.CompressedImage".to_owned(),
+            schema_encoding: "protobuf".to_owned(),
+            encoding: "protobuf".to_owned(),
+        }
     }
+}
+
+pub(super) fn source(topic: &str) -> String {
+    let mut parts = topic.split('/').skip(1);
+    let (kind, id) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    format!("{kind}/{id}")
 }
 
 /// A command with the way back of its answer.
@@ -99,5 +117,18 @@ impl Inlet {
             Err(TrySendError::Full(given)) => Err(Some(given)),
             Err(TrySendError::Disconnected(_)) => Err(None),
         }
+    }
+
+    /// A live sensor's way in.
+    pub(super) fn outlet(&self, topic: Topic) -> Outlet {
+        let (inlet, topic) = (self.clone(), Arc::new(topic));
+        let take = move |told| {
+            let given = Given::Told(Arc::clone(&topic), told);
+            inlet.try_give(given).map_err(|back| match back {
+                Some(Given::Told(_, told)) => Refused::Full(told),
+                _ => Refused::Gone,
+            })
+        };
+        Outlet::new(Arc::new(take))
     }
 }

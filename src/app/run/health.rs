@@ -40,6 +40,7 @@ pub(super) struct Counts {
     pub(super) engine_nanos: AtomicU64,
     pub(super) commands: AtomicU64,
     pub(super) commands_refused: AtomicU64,
+    pub(super) frames_skipped: AtomicU64,
     /// Microseconds since 1970.
     pub(super) engine_time_us: AtomicU64,
 }
@@ -64,6 +65,8 @@ pub(super) struct Source {
     /// Milliseconds of this run's clock at its last word.
     pub(super) heard_ms: Option<u64>,
     pub(super) messages: u64,
+    /// It tells itself how it is; else its words alone show that it lives.
+    pub(super) tells: bool,
 }
 
 /// Reasons of losses kept apart; they come from messages that can hold anything.
@@ -108,7 +111,18 @@ impl Health {
     pub(super) fn reasons(&self) -> Vec<String> {
         let state = self.lock();
         let own = state.reasons.iter();
-        own.map(|(part, why)| format!("{part}: {why}")).collect()
+        let own = own.map(|(part, why)| format!("{part}: {why}"));
+        let ill = state.sources.iter();
+        let ill = ill.filter(|(_, known)| known.tells && known.state != SourceState::Online);
+        let ill = ill.map(|(name, known)| {
+            let word = if known.state == SourceState::Offline {
+                "offline"
+            } else {
+                "degraded"
+            };
+            format!("{name} is {word}: {}", known.reason)
+        });
+        own.chain(ill).collect()
     }
 
     pub(super) fn set_ready(&self, ready: bool) {
@@ -128,14 +142,14 @@ impl Health {
         self.beats.load(Ordering::Relaxed)
     }
 
-    /// A source has spoken.
-    pub(super) fn heard(&self, source: &str, at: &dyn Fn() -> String) {
+    /// A source has spoken so many times.
+    pub(super) fn heard(&self, source: &str, messages: u64, at: &dyn Fn() -> String) {
         let now = self.clock.millis();
         let mut state = self.lock();
         if let Some(known) = state.sources.get_mut(source) {
             known.heard_ms = Some(now);
-            known.messages += 1;
-            if known.state == SourceState::Online {
+            known.messages += messages;
+            if known.tells || known.state == SourceState::Online {
                 return;
             }
         }
@@ -145,7 +159,8 @@ impl Health {
             reason: String::new(),
             since: at(),
             heard_ms: Some(now),
-            messages: 1,
+            messages,
+            tells: false,
         });
         let news = known.state != SourceState::Online;
         if news {
@@ -164,7 +179,9 @@ impl Health {
             since: String::new(),
             heard_ms: None,
             messages: 0,
+            tells: true,
         });
+        known.tells = true;
         if known.state != is || known.since.is_empty() {
             known.since = since;
         }
@@ -309,6 +326,12 @@ impl Health {
                 "counter",
                 "Commands refused.",
                 of(&counts.commands_refused),
+            ),
+            (
+                "basketd_frames_skipped_total",
+                "counter",
+                "Frames of live cameras that a newer one overtook.",
+                of(&counts.frames_skipped),
             ),
             (
                 "basketd_outbox_events",

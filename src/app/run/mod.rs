@@ -13,6 +13,7 @@ mod feed;
 mod given;
 mod health;
 mod kept;
+mod live;
 mod pages;
 pub(super) mod pending;
 mod play;
@@ -38,6 +39,7 @@ use tokio::task::JoinHandle as Task;
 use self::commands::Commands;
 use self::given::{Given, Inlet};
 use self::health::Health;
+use self::live::Live;
 use self::play::{Player, Tape};
 use self::recover::{Place, Recovered, recover};
 use self::sequencer::{Clock, Parts, Sequencer};
@@ -45,6 +47,7 @@ use self::state::StateDir;
 use super::load::{Loaded, load};
 use super::replay::{Speed, parse_speed};
 use crate::clock::{self, SteadyClock, Stopwatch};
+use crate::console::Call;
 use crate::outbox::{OpenError, Outbox, Reader};
 use crate::recording::journal::Head;
 use crate::store::{Mqtt, Store};
@@ -72,6 +75,9 @@ pub(super) struct Args {
     #[arg(long, requires = "play")]
     once: bool,
 }
+
+/// Gates' calls that wait for their answer.
+const CALLS: usize = 32;
 
 /// How long the end may take: systemd waits longer.
 const END: Duration = Duration::from_millis(4_500);
@@ -182,12 +188,19 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
         .spawn(move || sequencer.run(&given))?;
     // What recovery has made anew is there before a backend asks for it.
     outbox.barrier(Duration::from_secs(30));
-    let edges = start_edges(&loaded, &health, &outbox, &inlet, wake, &origin, listener)?;
+    let (call, calls) = mpsc::channel(CALLS);
+    let edges = start_edges(
+        &loaded, &health, &outbox, &inlet, wake, &origin, listener, call,
+    )?;
+    // A tape's sensors are all the sensors there are while it plays.
+    let mut live = None;
+    if args.play.is_empty() {
+        let mut sensors = Live::new(inlet.clone(), Arc::clone(&health), calls, false);
+        sensors.follow(&loaded).await?;
+        live = Some(sensors);
+    }
     let tape = start_tape(args, &loaded, &store, &inlet, &health, begin_at)?;
     health.set_ready(true);
-    if args.play.is_empty() {
-        tell_unread(&store);
-    }
     systemd::ready(&store.id);
     tracing::info!(store = store.id, journal = origin.journal, console = %listen, "running");
     serve(
@@ -198,39 +211,15 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
         &state,
         tape.as_ref(),
         &edges,
+        &mut live,
         signals,
         &engine,
     )
     .await;
-    end(inlet, engine, tape, edges, &health).await
-}
-
-/// Sensors that the store file names and that nobody reads would else look like a quiet shop.
-fn tell_unread(store: &Store) {
-    use crate::store::{CameraSource, GateSource, ReaderSource, ScaleSource};
-    let readers = store
-        .readers
-        .iter()
-        .filter(|r| r.source != ReaderSource::None);
-    let cameras = store
-        .cameras
-        .iter()
-        .filter(|c| c.source != CameraSource::None);
-    let scales = store
-        .scales
-        .iter()
-        .filter(|s| s.source != ScaleSource::None);
-    let gates = store.gates.iter().filter(|g| g.source != GateSource::None);
-    let mut unread: Vec<String> = readers.map(|r| format!("rfid/{}", r.id)).collect();
-    unread.extend(cameras.map(|c| format!("camera/{}", c.id)));
-    unread.extend(scales.map(|s| format!("scale/{}", s.id)));
-    unread.extend(gates.map(|g| format!("gate/{}", g.id)));
-    if !unread.is_empty() {
-        tracing::warn!(
-            sensors = unread.join(" "),
-            "this version reads no live sensors; see --play"
-        );
+    if let Some(live) = &mut live {
+        live.stop().await;
     }
+    end(inlet, engine, tape, edges, &health).await
 }
 
 /// Serves until a signal says stop, or the tape is over.
@@ -242,6 +231,7 @@ async fn serve(
     state: &StateDir,
     tape: Option<&TapeThread>,
     edges: &Edges,
+    live: &mut Option<Live>,
     signals: Signals,
     engine: &JoinHandle<()>,
 ) {
@@ -256,7 +246,7 @@ async fn serve(
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(args, inlet, health, state).await,
+            _ = hangup.recv() => reload(args, inlet, health, state, live).await,
             _ = tick.tick() => {
                 watchdog.feed(health.beats());
                 if edges.uplink.is_none() {
@@ -434,10 +424,11 @@ fn start_edges(
     wake: Arc<Notify>,
     origin: &Origin,
     listener: tokio::net::TcpListener,
+    call: mpsc::Sender<Call>,
 ) -> anyhow::Result<Edges> {
     let (stop, stopped) = watch::channel(false);
     let pages = pages::DaemonPages::new(Arc::clone(health), Arc::clone(outbox));
-    let console = crate::console::serve(listener, Arc::new(pages), stopped.clone());
+    let console = crate::console::serve(listener, Arc::new(pages), call, stopped.clone());
     let mut edges = Edges {
         stop,
         uplink: None,
@@ -501,9 +492,15 @@ pub(super) fn parse_ack(payload: &[u8]) -> Result<Watermark, String> {
 }
 
 /// Reads the store file anew; a bad one changes nothing and is told.
-async fn reload(args: &Args, inlet: &Inlet, health: &Arc<Health>, state: &StateDir) {
+async fn reload(
+    args: &Args,
+    inlet: &Inlet,
+    health: &Arc<Health>,
+    state: &StateDir,
+    live: &mut Option<Live>,
+) {
     systemd::reloading();
-    let done = read_anew(args, inlet, state).await;
+    let done = read_anew(args, inlet, state, live).await;
     match done {
         Ok(told) => {
             tracing::info!("the store file is read anew: {told}");
@@ -518,7 +515,12 @@ async fn reload(args: &Args, inlet: &Inlet, health: &Arc<Health>, state: &StateD
     systemd::reloaded();
 }
 
-async fn read_anew(args: &Args, inlet: &Inlet, state: &StateDir) -> Result<String, String> {
+async fn read_anew(
+    args: &Args,
+    inlet: &Inlet,
+    state: &StateDir,
+    live: &mut Option<Live>,
+) -> Result<String, String> {
     let (path, kept) = (args.store.clone(), state.kept());
     let read = move || -> Result<Loaded, String> {
         let loaded = load(&path).map_err(|problems| problems.to_string())?;
@@ -529,14 +531,19 @@ async fn read_anew(args: &Args, inlet: &Inlet, state: &StateDir) -> Result<Strin
     let loaded = tokio::task::spawn_blocking(read).await;
     let loaded = loaded.map_err(|error| error.to_string())??;
     let (answer, answered) = oneshot::channel();
-    let given = Given::Reload(Box::new(loaded), answer);
+    let given = Given::Reload(Box::new(loaded.clone()), answer);
     let inlet = inlet.clone();
     let gave = tokio::task::spawn_blocking(move || inlet.give(given)).await;
     gave.map_err(|error| error.to_string())?
         .map_err(|_gone| "the box is going down".to_owned())?;
-    answered
+    let told = answered
         .await
-        .unwrap_or_else(|_| Err("the box is going down".to_owned()))
+        .unwrap_or_else(|_| Err("the box is going down".to_owned()))?;
+    if let Some(live) = live {
+        let followed = live.follow(&loaded).await;
+        followed.map_err(|error| format!("{told}; sensors stand still: {error:#}"))?;
+    }
+    Ok(told)
 }
 
 /// Where state is kept when neither the store file nor systemd says.

@@ -136,6 +136,7 @@ impl Player {
                 schema: channel.schema.clone(),
                 schema_encoding: encoding.to_owned(),
                 encoding: channel.encoding.clone(),
+                source: super::given::source(&channel.topic),
             }));
         }
         let at = Timestamp::from_nanos(message.log_time) + self.shift;

@@ -6,9 +6,12 @@ use toml::Spanned;
 
 use super::fields::{Fields, Report, Span, Whole};
 use super::ids::Ids;
+use super::live;
 use crate::gs1::Gtin;
 use crate::ids::{GondolaIx, ShelfIx, ZoneIx};
-use crate::store::{DoorSource, Facing, Gate, GateSource, Gondola, Product, Shelf, Zone};
+use crate::store::{
+    DoorSource, Facing, Gate, GateLive, GateSource, Gondola, Link, Product, Shelf, Zone,
+};
 use crate::units::{Point, Polygon, Segment};
 
 /// Plans are drawn to the millimetre; what is off by less was rounded.
@@ -26,6 +29,9 @@ pub(super) struct Layout<'t> {
     pub(super) gate_ids: Ids<'t>,
     pub(super) gondola_ids: Ids<'t>,
     pub(super) shelf_ids: Ids<'t>,
+    /// How gates are read, and the files that this names.
+    pub(super) live: Vec<GateLive>,
+    pub(super) links: Vec<Link>,
 }
 
 pub(super) fn read<'t>(
@@ -41,13 +47,14 @@ pub(super) fn read<'t>(
         gate_ids: Ids::new("gate"),
         gondola_ids: Ids::new("gondola"),
         shelf_ids: Ids::new("shelf"),
+        live: Vec::new(),
+        links: Vec::new(),
     };
     for fields in top.tables("zone", "[[zone]]") {
         layout.zones.push(zone(fields, &mut layout.zone_ids));
     }
     for fields in top.tables("gate", "[[gate]]") {
-        let gate = gate(fields, &mut layout.gate_ids, &layout.zone_ids);
-        layout.gates.push(gate);
+        layout.gate(fields);
     }
     for fields in top.tables("gondola", "[[gondola]]") {
         layout.gondola(fields, catalog);
@@ -81,14 +88,18 @@ fn zone<'t>(mut fields: Fields<'t>, ids: &mut Ids<'t>) -> Zone {
     zone
 }
 
-fn gate<'t>(mut fields: Fields<'t>, ids: &mut Ids<'t>, zones: &Ids<'t>) -> Gate {
-    let gate = Gate {
-        id: ids.declare(&mut fields),
-        zone: ZoneIx(zones.reference(&mut fields, "zone").unwrap_or(0)),
-        source: source(&mut fields, "source", GateSource::parse, GateSource::FORMS),
-    };
-    fields.finish();
-    gate
+impl<'t> Layout<'t> {
+    fn gate(&mut self, mut fields: Fields<'t>) {
+        let gate = Gate {
+            id: self.gate_ids.declare(&mut fields),
+            zone: ZoneIx(self.zone_ids.reference(&mut fields, "zone").unwrap_or(0)),
+            source: source(&mut fields, "source", GateSource::parse, GateSource::FORMS),
+        };
+        let live = live::gate(&mut fields, &gate.source, &mut self.links);
+        self.live.push(live);
+        self.gates.push(gate);
+        fields.finish();
+    }
 }
 
 /// A source of one of the forms that this kind of sensor has; recordings alone where none stands.

@@ -7,6 +7,7 @@
 mod fields;
 mod ids;
 mod layout;
+mod live;
 mod sensors;
 mod settings;
 mod tunables;
@@ -145,8 +146,11 @@ fn whole<'t>(
         catalog::tags(file, text, products.as_ref())
     });
     let layout = layout::read(top, products.as_ref());
-    let (sensors, links) = sensors::read(top, &layout);
-    let settings = settings::read(top, head.models, links);
+    let (mut sensors, mut links) = sensors::read(top, &layout);
+    links.extend(layout.links);
+    sensors.live.gates = layout.live;
+    let mut settings = settings::read(top, head.models, links);
+    settings.live = sensors.live;
     (aside.models, aside.links) = (settings.models.clone(), settings.links.clone());
     let tunables = tunables::read(top);
     let store = Store {

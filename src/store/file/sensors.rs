@@ -7,11 +7,12 @@ use toml::Spanned;
 use super::fields::{Fields, Whole};
 use super::ids::Ids;
 use super::layout::{Layout, outline, source};
+use super::live;
 use crate::ids::{AntennaIx, GateIx, GondolaIx, ReaderIx, ScaleIx, ShelfIx, ZoneIx};
 use crate::store::calibration;
 use crate::store::{
-    Antenna, Camera, CameraSource, Credentials, Link, ReadPoint, Reader, ReaderProtocol,
-    ReaderSource, Scale, ScaleSource, Shelf, Target, View,
+    Antenna, Camera, CameraLive, CameraSource, Credentials, Link, Live, ReadPoint, Reader,
+    ReaderProtocol, ReaderSource, Scale, ScaleSource, Shelf, Target, View,
 };
 use crate::units::{Homography, Point, Polygon};
 
@@ -28,6 +29,7 @@ pub(super) struct Sensors {
     pub(super) readers: Vec<Reader>,
     pub(super) antennas: Vec<Antenna>,
     pub(super) cameras: Vec<Camera>,
+    pub(super) live: Live,
 }
 
 pub(super) fn read<'t>(top: &mut Fields<'t>, layout: &Layout<'t>) -> (Sensors, Vec<Link>) {
@@ -38,7 +40,7 @@ pub(super) fn read<'t>(top: &mut Fields<'t>, layout: &Layout<'t>) -> (Sensors, V
     let mut links = Vec::new();
     let mut ids = Ids::new("scale");
     for fields in top.tables("scale", "[[scale]]") {
-        sensors.scales.push(scale(fields, &mut ids, layout));
+        sensors.scale(fields, &mut ids, layout);
     }
     sensors.link_scales();
     let mut ids = Ids::new("reader");
@@ -47,34 +49,32 @@ pub(super) fn read<'t>(top: &mut Fields<'t>, layout: &Layout<'t>) -> (Sensors, V
     }
     let mut ids = Ids::new("camera");
     for fields in top.tables("camera", "[[camera]]") {
-        let camera = camera(fields, &mut ids, layout, &mut links);
+        let (camera, live) = camera(fields, &mut ids, layout, &mut links);
         sensors.cameras.push(camera);
+        sensors.live.cameras.push(live);
     }
     (sensors, links)
 }
 
-fn scale<'t>(mut fields: Fields<'t>, ids: &mut Ids<'t>, layout: &Layout<'t>) -> Scale {
-    let id = ids.declare(&mut fields);
-    let shelf = layout.shelf_ids.reference(&mut fields, "shelf");
-    let shelf = shelf.map(ShelfIx);
-    let (from, to) = layout.stretch(&mut fields, shelf);
-    let scale = Scale {
-        id,
-        shelf: shelf.unwrap_or(ShelfIx(0)),
-        from,
-        to,
-        source: source(
-            &mut fields,
-            "source",
-            ScaleSource::parse,
-            ScaleSource::FORMS,
-        ),
-    };
-    fields.finish();
-    scale
-}
-
 impl Sensors {
+    fn scale<'t>(&mut self, mut fields: Fields<'t>, ids: &mut Ids<'t>, layout: &Layout<'t>) {
+        let id = ids.declare(&mut fields);
+        let shelf = layout.shelf_ids.reference(&mut fields, "shelf");
+        let shelf = shelf.map(ShelfIx);
+        let (from, to) = layout.stretch(&mut fields, shelf);
+        let forms = ScaleSource::FORMS;
+        let source = source(&mut fields, "source", ScaleSource::parse, forms);
+        self.live.scales.push(live::scale(&mut fields, &source));
+        self.scales.push(Scale {
+            id,
+            shelf: shelf.unwrap_or(ShelfIx(0)),
+            from,
+            to,
+            source,
+        });
+        fields.finish();
+    }
+
     /// Each shelf's scales, left to right.
     fn link_scales(&mut self) {
         let mut order: Vec<usize> = (0..self.scales.len()).collect();
@@ -97,12 +97,16 @@ impl Sensors {
             .filter(|one| one.source != ReaderSource::None)
             .cloned()
             .collect();
+        let (mut live, power) = live::reader(&mut fields);
         let mut antennas = BTreeMap::new();
         for mut fields in fields.tables("antennas", "antennas = [{ port, shelf }, …]") {
             let port: Option<Spanned<Whole<1, 65535>>> = fields.required("port");
             let read_point = read_point(&mut fields, layout);
+            let power = live::power(&mut fields).or(power);
             if let (Some(port), Some(read_point)) = (port, read_point) {
                 let number = port.get_ref().0;
+                live.power_cdbm
+                    .extend(power.map(|power| (number as u16, power)));
                 let antenna = self.antenna(reader, number as u16, read_point);
                 if antennas.insert(number as u16, antenna).is_some() {
                     let what = format!("`port`: a second antenna on port {number} of this reader");
@@ -122,6 +126,7 @@ impl Sensors {
         if self.antennas.len() > usize::from(u16::MAX) {
             fields.problem("more than 65535 antennas in all");
         }
+        self.live.readers.push(live);
         self.readers.push(Reader {
             id,
             source,
@@ -210,7 +215,7 @@ fn camera<'t>(
     ids: &mut Ids<'t>,
     layout: &Layout<'t>,
     links: &mut Vec<Link>,
-) -> Camera {
+) -> (Camera, CameraLive) {
     let report = fields.report();
     let id = ids.declare(&mut fields);
     let side = |fields: &mut Fields<'t>, key| {
@@ -247,8 +252,9 @@ fn camera<'t>(
         view,
         model: model.map(Spanned::into_inner),
     };
+    let live = live::camera(&mut fields);
     fields.finish();
-    camera
+    (camera, live)
 }
 
 fn credentials(fields: &mut Fields<'_>, links: &mut Vec<Link>) -> Option<Credentials> {

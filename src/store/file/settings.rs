@@ -8,7 +8,7 @@ use super::fields::{Fields, Whole};
 use super::layout::masked;
 use super::sensors::secret;
 use crate::store::source::host_port;
-use crate::store::{Confirm, Console, Link, Mqtt, Settings, State};
+use crate::store::{Confirm, Console, Link, Live, Mqtt, Settings, State};
 
 pub(super) fn read(top: &mut Fields<'_>, models: Option<String>, links: Vec<Link>) -> Settings {
     let mut links = links;
@@ -21,6 +21,7 @@ pub(super) fn read(top: &mut Fields<'_>, models: Option<String>, links: Vec<Link
         state: state.unwrap_or_default(),
         mqtt,
         console: console.unwrap_or_default(),
+        live: Live::default(),
         links,
     }
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::{IDLE, Sequencer};
+use super::{CANNOT_WRITE, IDLE, Sequencer};
 use crate::app::run::given::Given;
+use crate::link::outlet::Told;
 use crate::observation::SourceReport;
 use crate::recording::journal::Journal;
 use crate::units::Timestamp;
@@ -26,6 +27,29 @@ pub(super) struct Broken {
     /// Whether the journal's file cannot be trusted any more.
     pub(super) journal: bool,
     pub(super) lost: BTreeMap<String, u64>,
+    /// How sensors are by now, where they have told.
+    pub(super) states: BTreeMap<String, SourceReport>,
+}
+
+impl Broken {
+    /// Nothing a sensor says is taken in; how it is must be known when there is space again.
+    fn told(&mut self, source: &str, told: Told) {
+        let lost = match told {
+            Told::Readings(readings) => readings.len() as u64,
+            Told::Lost { lost, .. } => lost,
+            Told::State { state, reason } => {
+                let source = source.to_owned();
+                let report = SourceReport::State {
+                    source: source.clone(),
+                    state,
+                    reason,
+                };
+                self.states.insert(source, report);
+                return;
+            }
+        };
+        *self.lost.entry(source.to_owned()).or_insert(0) += lost;
+    }
 }
 
 impl Sequencer {
@@ -44,6 +68,7 @@ impl Sequencer {
             tried_ms: since_ms,
             journal,
             lost: BTreeMap::new(),
+            states: BTreeMap::new(),
         });
     }
 
@@ -65,11 +90,12 @@ impl Sequencer {
         }
         match inlet.recv_timeout(IDLE) {
             Ok(Given::Sensed(sensed)) => {
-                *broken.lost.entry(sensed.topic.source()).or_insert(0) += 1;
+                *broken.lost.entry(sensed.topic.source.clone()).or_insert(0) += 1;
             }
+            Ok(Given::Told(topic, told)) => broken.told(&topic.source, told),
+            Ok(Given::Event(_, answer)) => drop(answer.send(Err(CANNOT_WRITE.to_owned()))),
             Ok(Given::Command(asked)) => {
-                let why = "the box cannot write at present; try again".to_owned();
-                drop(asked.answer.send(Reply::refused(why)));
+                drop(asked.answer.send(Reply::refused(CANNOT_WRITE.to_owned())));
             }
             Ok(Given::Reload(_, answer)) => {
                 drop(answer.send(Err("the box cannot write at present".to_owned())));
@@ -125,6 +151,9 @@ impl Sequencer {
                 lost,
                 reason,
             });
+        }
+        for report in broken.states.into_values() {
+            self.source(report);
         }
         if lost > 0 {
             self.was_away(broken.since);

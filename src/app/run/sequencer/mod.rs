@@ -17,6 +17,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use self::broken::Broken;
 pub(super) use self::upkeep::prune;
 use super::disk::Disk;
@@ -26,6 +28,7 @@ use super::rows;
 use crate::app::load::Loaded;
 use crate::clock::{Monotonic, SteadyClock, Stopwatch};
 use crate::engine::{Engine, Input, Output};
+use crate::link::outlet::{Readings, Told};
 use crate::observation::{Command, SourceReport};
 use crate::outbox::{Batch, Outbox, Row, Then};
 use crate::recording::journal::{Head, Journal};
@@ -44,6 +47,9 @@ const IDLE: Duration = Duration::from_millis(50);
 const SYNC_MS: u64 = 1_000;
 /// Away for longer than this is told to the engine.
 const AWAY: TimeDelta = TimeDelta::from_millis(1_000);
+
+/// What is told to whoever waits for an answer while nothing can be written.
+const CANNOT_WRITE: &str = "the box cannot write at present; try again";
 
 /// Whose time it is.
 pub(super) enum Clock {
@@ -87,7 +93,7 @@ pub(super) struct Sequencer {
     now: Timestamp,
     outbox: Arc<Outbox>,
     health: Arc<Health>,
-    routes: BTreeMap<Arc<Topic>, Route>,
+    routes: BTreeMap<Arc<Topic>, Arc<Route>>,
     /// Of this turn.
     rows: Vec<Row>,
     then: Vec<Then>,
@@ -232,6 +238,8 @@ impl Sequencer {
     fn take(&mut self, given: Given) {
         match given {
             Given::Sensed(sensed) => self.sensed(&sensed),
+            Given::Told(topic, told) => self.told(&topic, told),
+            Given::Event(sensed, answer) => self.event(&sensed, answer),
             Given::Command(asked) => self.command(asked),
             Given::Reload(loaded, answer) => {
                 let done = self.reload(*loaded);
@@ -256,51 +264,130 @@ impl Sequencer {
             Some(at) => self.now = self.now.max(at),
             None => self.advance(),
         }
-        let at = self.now;
         let topic = &sensed.topic;
-        if !self.routes.contains_key(topic) {
-            let found = route(&self.store, &topic.topic, &topic.schema, &topic.encoding);
-            self.routes.insert(Arc::clone(topic), found);
+        let route = self.route(topic);
+        match self.reading(topic, &route, sensed.captured_at, &sensed.payload) {
+            Ok(true) => self.heard(topic, 1),
+            Ok(false) => {}
+            Err(why) => self.health.lose(&why, 1),
         }
-        let found = &self.routes[topic];
-        if let Route::Ignored(why) = found {
-            self.health.lose(why, 1);
-            return;
+    }
+
+    fn route(&mut self, topic: &Arc<Topic>) -> Arc<Route> {
+        if let Some(found) = self.routes.get(topic) {
+            return Arc::clone(found);
         }
-        if *found == Route::Timer {
+        let found = route(&self.store, &topic.topic, &topic.schema, &topic.encoding);
+        let found = Arc::new(found);
+        self.routes.insert(Arc::clone(topic), Arc::clone(&found));
+        found
+    }
+
+    /// Takes one message at the present time; `false` where it is nothing for the engine. The error
+    /// says what was lost with it.
+    fn reading(
+        &mut self,
+        topic: &Topic,
+        route: &Route,
+        captured_at: Timestamp,
+        payload: &[u8],
+    ) -> Result<bool, String> {
+        let at = self.now;
+        match route {
+            Route::Ignored(why) => return Err(why.clone()),
             // Another journal's deadlines are not this engine's.
-            return;
+            Route::Timer => return Ok(false),
+            _ => {}
         }
-        let captured_at = capture_time(at, sensed.captured_at).unwrap_or(at);
-        let decoded = decode(&self.store, found, captured_at, &sensed.payload);
-        let input = match decoded {
-            Ok(Decoded::Input(input)) => input,
-            Ok(Decoded::Partly(input, lost)) => {
+        let sensed_at = captured_at;
+        let captured_at = capture_time(at, sensed_at).unwrap_or(at);
+        let decoded = decode(&self.store, route, captured_at, payload);
+        let input = match decoded.map_err(|why| format!("{}: {why}", topic.topic))? {
+            Decoded::Input(input) => input,
+            Decoded::Partly(input, lost) => {
                 for (n, why) in lost {
                     self.health.lose(&format!("{}: {why}", topic.topic), n);
                 }
                 input
             }
-            Ok(Decoded::Image(_)) => {
+            Decoded::Image(_) => {
                 if self.settings.state.keep_frames {
-                    let times = (at, sensed.captured_at);
-                    self.journal_it(topic, times, &sensed.payload);
+                    self.journal_it(topic, (at, sensed_at), payload);
                 }
-                return;
-            }
-            Err(why) => {
-                self.health.lose(&format!("{}: {why}", topic.topic), 1);
-                return;
+                return Ok(false);
             }
         };
-        self.heard(topic, at);
-        self.give(topic, (at, captured_at), &sensed.payload, input);
+        self.give(topic, (at, captured_at), payload, input);
+        Ok(true)
     }
 
-    fn heard(&self, topic: &Topic, at: Timestamp) {
+    /// What a live sensor tells.
+    fn told(&mut self, topic: &Arc<Topic>, told: Told) {
+        let source = topic.source.clone();
+        match told {
+            Told::Readings(readings) => self.readings(topic, &readings),
+            Told::State { state, reason } => {
+                self.advance();
+                self.source(SourceReport::State {
+                    source,
+                    state,
+                    reason,
+                });
+            }
+            Told::Lost { lost, reason } => {
+                self.advance();
+                self.source(SourceReport::Gap {
+                    source,
+                    lost,
+                    reason,
+                });
+            }
+        }
+    }
+
+    fn readings(&mut self, topic: &Arc<Topic>, readings: &Readings) {
+        self.advance();
+        let route = self.route(topic);
+        let mut taken = 0;
+        for (captured_at, payload) in readings.iter() {
+            match self.reading(topic, &route, captured_at, payload) {
+                Ok(_) if self.broken.is_none() => taken += 1,
+                Ok(_) => break,
+                Err(why) => self.health.lose(&why, 1),
+            }
+        }
+        if let Some(broken) = &mut self.broken {
+            let rest = readings.len() as u64 - taken;
+            *broken.lost.entry(topic.source.clone()).or_insert(0) += rest;
+        }
+        self.heard(topic, taken);
+    }
+
+    /// An event whose caller waits.
+    fn event(&mut self, sensed: &Sensed, answer: oneshot::Sender<Result<(), String>>) {
+        self.advance();
+        let route = self.route(&sensed.topic);
+        let taken = self.reading(&sensed.topic, &route, sensed.captured_at, &sensed.payload);
+        let refused = match taken {
+            Err(why) => Some(why),
+            Ok(_) if self.broken.is_some() => Some(CANNOT_WRITE.to_owned()),
+            Ok(_) => None,
+        };
+        // Whoever asked may have gone.
+        if let Some(why) = refused {
+            drop(answer.send(Err(why)));
+            return;
+        }
+        self.heard(&sensed.topic, 1);
+        self.then.push(Box::new(move || drop(answer.send(Ok(())))));
+    }
+
+    fn heard(&self, topic: &Topic, messages: u64) {
         let sensor = !matches!(topic.topic.as_str(), "/command" | "/source" | "/gap");
-        if sensor {
-            self.health.heard(&topic.source(), &|| at.to_string());
+        if sensor && messages > 0 {
+            let at = self.now;
+            self.health
+                .heard(&topic.source, messages, &|| at.to_string());
         }
     }
 
@@ -393,7 +480,7 @@ impl Sequencer {
 
     fn command(&mut self, asked: Asked) {
         self.advance();
-        let refused = |answer: tokio::sync::oneshot::Sender<Reply>, why: String| {
+        let refused = |answer: oneshot::Sender<Reply>, why: String| {
             // Whoever asked may have gone.
             drop(answer.send(Reply::refused(why)));
         };
@@ -415,8 +502,7 @@ impl Sequencer {
             self.give(&topic, (at, at), &bytes, Input::Command(given));
         }
         if self.broken.is_some() {
-            let why = "the box cannot write at present; try again".to_owned();
-            drop(asked.answer.send(Reply::refused(why)));
+            drop(asked.answer.send(Reply::refused(CANNOT_WRITE.to_owned())));
             return;
         }
         self.health.counts.commands.fetch_add(1, Ordering::Relaxed);

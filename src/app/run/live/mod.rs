@@ -1,0 +1,500 @@
+//! The live sensors of a store file: one supervisor each, started, and started anew where another
+//! store file names others. The supervisors know nothing of the store; here is where they learn what
+//! to open and where what they tell goes.
+
+mod cameras;
+mod gates;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::given::{Inlet, Topic};
+use super::health::Health;
+use crate::app::load::Loaded;
+use crate::camera::{self, Address, TakeFrame};
+use crate::console::Call;
+use crate::gate;
+use crate::ids::CameraIx;
+use crate::link::outlet::Outlet;
+use crate::link::secret::{self, Secret};
+use crate::link::subscriber::Subscriber;
+use crate::link::usb::UsbId;
+use crate::observation::SourceState;
+use crate::rfid;
+use crate::scale;
+use crate::store::{
+    Camera, CameraLive, CameraSource, DoorSource, GateSource, Live as How, Mqtt, Reader,
+    ReaderLive, ReaderProtocol, ReaderSource, ScaleSource, Store, Transport,
+};
+use crate::wire::thingmagic;
+use crate::wire::uhfreader18;
+
+/// What is read, and how: another one of these needs other supervisors.
+#[derive(Debug, Clone, PartialEq)]
+struct Plan {
+    store: Sensors,
+    how: How,
+    mqtt: Option<Mqtt>,
+    folder: PathBuf,
+    keep_frames: bool,
+}
+
+/// The part of a store that supervisors are made of.
+#[derive(Debug, Clone, PartialEq)]
+struct Sensors {
+    id: String,
+    readers: Vec<Reader>,
+    cameras: Vec<Camera>,
+    scales: Vec<(String, ScaleSource)>,
+    gates: Vec<(String, GateSource)>,
+    doors: Vec<(String, DoorSource)>,
+}
+
+/// The supervisors.
+pub(super) struct Live {
+    inlet: Inlet,
+    health: Arc<Health>,
+    /// Whoever answers gates' calls at present holds it.
+    calls: Arc<Mutex<mpsc::Receiver<Call>>>,
+    models: PathBuf,
+    /// Frames are wanted, whatever the store file says.
+    record: bool,
+    running: Option<Running>,
+}
+
+struct Running {
+    plan: Plan,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// A supervisor that does not end within so long is left behind: it waits for a device.
+const END: Duration = Duration::from_secs(3);
+
+impl Live {
+    pub(super) fn new(
+        inlet: Inlet,
+        health: Arc<Health>,
+        calls: mpsc::Receiver<Call>,
+        record: bool,
+    ) -> Self {
+        Self {
+            inlet,
+            health,
+            calls: Arc::new(Mutex::new(calls)),
+            models: PathBuf::new(),
+            record,
+            running: None,
+        }
+    }
+
+    /// Starts what the store file names; supervisors that run already go on where they would be the
+    /// same. An error is the store file's: a model that cannot be loaded.
+    pub(super) async fn follow(&mut self, loaded: &Loaded) -> anyhow::Result<()> {
+        let plan = Plan::new(loaded, self.record);
+        if self.running.as_ref().is_some_and(|r| r.plan == plan) {
+            return Ok(());
+        }
+        self.stop().await;
+        self.models.clone_from(&loaded.models);
+        let store = Arc::new(loaded.store.clone());
+        self.running = Some(self.start(plan, &store)?);
+        Ok(())
+    }
+
+    /// Whether the store file names any live sensor.
+    pub(super) fn reads_any(&self, loaded: &Loaded) -> bool {
+        let Sensors {
+            readers,
+            cameras,
+            scales,
+            gates,
+            doors,
+            ..
+        } = Plan::new(loaded, self.record).store;
+        readers.iter().any(|r| r.source != ReaderSource::None)
+            || cameras.iter().any(|c| c.source != CameraSource::None)
+            || scales.iter().any(|(_, s)| *s != ScaleSource::None)
+            || gates.iter().any(|(_, g)| *g != GateSource::None)
+            || doors.iter().any(|(_, d)| *d != DoorSource::None)
+    }
+
+    /// Ends all supervisors.
+    pub(super) async fn stop(&mut self) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        running.stop.send_replace(true);
+        let end = tokio::time::sleep(END);
+        tokio::pin!(end);
+        for mut task in running.tasks {
+            tokio::select! {
+                _ = &mut task => {}
+                () = &mut end => task.abort(),
+            }
+        }
+    }
+
+    fn start(&self, plan: Plan, store: &Arc<Store>) -> anyhow::Result<Running> {
+        let (stop, stopped) = watch::channel(false);
+        let mut starting = Starting {
+            plan: &plan,
+            inlet: &self.inlet,
+            stopped,
+            tasks: Vec::new(),
+            subscriber: Subscriber::default(),
+        };
+        starting.readers();
+        starting.scales();
+        starting.gates();
+        self.cameras(&mut starting, store)?;
+        let http = starting.http_gates();
+        let (inlet, calls) = (self.inlet.clone(), Arc::clone(&self.calls));
+        let mut end = starting.stopped.clone();
+        starting.spawn(async move {
+            let mut calls = calls.lock().await;
+            tokio::select! {
+                () = gates::answer(http, inlet, &mut calls) => {}
+                () = crate::link::stopped(&mut end) => {}
+            }
+        });
+        starting.subscribe();
+        let tasks = starting.tasks;
+        Ok(Running { plan, stop, tasks })
+    }
+
+    fn cameras(&self, starting: &mut Starting<'_>, store: &Arc<Store>) -> anyhow::Result<()> {
+        let occupied: cameras::Occupied = store.cameras.iter().map(|_| Arc::default()).collect();
+        let models = cameras::models(store, &occupied, &self.models, &self.inlet, &self.health)?;
+        let models = models.map(Arc::new);
+        let plan = starting.plan;
+        for (i, camera) in plan.store.cameras.iter().enumerate() {
+            if camera.source == CameraSource::None {
+                continue;
+            }
+            let ix = CameraIx(u16::try_from(i).unwrap_or(u16::MAX));
+            let keep = plan.keep_frames;
+            let frames =
+                cameras::frames(store, ix, models.as_ref(), keep, &self.inlet, &self.health);
+            let how = plan.how.cameras.get(i).cloned();
+            let how = how.unwrap_or_default();
+            starting.camera(camera, &how, Arc::clone(&occupied[i]), frames);
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn new(loaded: &Loaded, record: bool) -> Self {
+        let store = &loaded.store;
+        let scales = store.scales.iter();
+        let gates = store.gates.iter();
+        let doors = store.gondolas.iter();
+        Self {
+            store: Sensors {
+                id: store.id.clone(),
+                readers: store.readers.clone(),
+                cameras: store.cameras.clone(),
+                scales: scales.map(|s| (s.id.clone(), s.source.clone())).collect(),
+                gates: gates.map(|g| (g.id.clone(), g.source.clone())).collect(),
+                doors: doors.map(|g| (g.id.clone(), g.door.clone())).collect(),
+            },
+            how: loaded.settings.live.clone(),
+            mqtt: loaded.settings.mqtt.clone(),
+            folder: loaded.folder.clone(),
+            keep_frames: record || loaded.settings.state.keep_frames,
+        }
+    }
+}
+
+/// Supervisors while they are being started.
+struct Starting<'a> {
+    plan: &'a Plan,
+    inlet: &'a Inlet,
+    stopped: watch::Receiver<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    subscriber: Subscriber,
+}
+
+impl Starting<'_> {
+    fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.push(tokio::spawn(task));
+    }
+
+    fn outlet(&self, topic: &str, schema: &str) -> Outlet {
+        self.inlet.outlet(Topic::json(topic, schema))
+    }
+
+    /// A source that cannot be read, and why.
+    fn cannot(&mut self, mut outlet: Outlet, why: String) {
+        self.spawn(async move {
+            outlet.state(SourceState::Offline, &why).await.ok();
+        });
+    }
+
+    fn readers(&mut self) {
+        let plan = self.plan;
+        for (reader, how) in plan.store.readers.iter().zip(&plan.how.readers) {
+            let outlet = self.outlet(&format!("/rfid/{}", reader.id), "basketd.TagRead");
+            match &reader.source {
+                ReaderSource::None => {}
+                ReaderSource::Llrp { host, port } => {
+                    let config = llrp(reader, how, host, *port);
+                    self.spawn(rfid::llrp::run(config, outlet, self.stopped.clone()));
+                }
+                ReaderSource::Usb { id, protocol } => {
+                    self.usb_reader(reader, how, usb(id), *protocol, outlet);
+                }
+            }
+        }
+    }
+
+    fn usb_reader(
+        &mut self,
+        reader: &Reader,
+        how: &ReaderLive,
+        device: UsbId,
+        protocol: ReaderProtocol,
+        outlet: Outlet,
+    ) {
+        let name = format!("rfid {}", reader.id);
+        match protocol {
+            ReaderProtocol::ThingMagic => {
+                let config = thingmagic(reader, how);
+                self.thread(name, move |stop| {
+                    rfid::thingmagic::run(device, &config, outlet, &stop);
+                });
+            }
+            ReaderProtocol::UhfReader18 => {
+                let config = uhfreader18(reader, how);
+                self.thread(name, move |stop| {
+                    rfid::uhfreader18::run(device, &config, outlet, &stop);
+                });
+            }
+        }
+    }
+
+    /// A supervisor that waits in system calls, and ends soon after it is told to.
+    fn thread(&mut self, name: String, work: impl FnOnce(watch::Receiver<bool>) + Send + 'static) {
+        let stop = self.stopped.clone();
+        let (done, ended) = tokio::sync::oneshot::channel::<()>();
+        let started = std::thread::Builder::new().name(name).spawn(move || {
+            let _done = done;
+            work(stop);
+        });
+        match started {
+            Ok(_) => self.spawn(async move {
+                // It is dropped, and nothing is sent.
+                ended.await.ok();
+            }),
+            Err(error) => tracing::error!("a sensor has no thread: {error}"),
+        }
+    }
+
+    fn scales(&mut self) {
+        let plan = self.plan;
+        for ((id, source), how) in plan.store.scales.iter().zip(&plan.how.scales) {
+            let outlet = self.outlet(&format!("/scale/{id}"), "basketd.Weight");
+            match source {
+                ScaleSource::None => {}
+                ScaleSource::Mqtt { topic } => {
+                    let heard = self.subscriber.listen(topic);
+                    let (topic, how, stop) = (topic.clone(), how.clone(), self.stopped.clone());
+                    self.spawn(scale::mqtt::run(topic, how, heard, outlet, stop));
+                }
+                ScaleSource::Hid(device) => {
+                    let device = usb(device);
+                    self.thread(format!("scale {id}"), move |stop| {
+                        scale::hid::run(device, outlet, &stop);
+                    });
+                }
+            }
+        }
+    }
+
+    fn gates(&mut self) {
+        let plan = self.plan;
+        for (id, source) in &plan.store.gates {
+            if let GateSource::Mqtt { topic } = source {
+                let outlet = self.outlet(&format!("/gate/{id}"), "basketd.GateEvent");
+                self.listen(topic, gate::event, outlet);
+            }
+        }
+        for (id, source) in &plan.store.doors {
+            if let DoorSource::Mqtt { topic } = source {
+                let outlet = self.outlet(&format!("/door/{id}"), "basketd.Door");
+                self.listen(topic, gate::door, outlet);
+            }
+        }
+    }
+
+    fn listen(&mut self, topic: &str, read: gate::Read, outlet: Outlet) {
+        let heard = self.subscriber.listen(topic);
+        let stop = self.stopped.clone();
+        self.spawn(gate::run(topic.to_owned(), read, heard, outlet, stop));
+    }
+
+    /// The gates that may call, and how the others are told.
+    fn http_gates(&mut self) -> BTreeMap<String, gates::Gate> {
+        let plan = self.plan;
+        let mut open = BTreeMap::new();
+        for ((id, source), how) in plan.store.gates.iter().zip(&plan.how.gates) {
+            if *source != GateSource::Http {
+                continue;
+            }
+            let mut outlet = self.outlet(&format!("/gate/{id}"), "basketd.GateEvent");
+            let secret = match &how.secret_file {
+                None => Err("no `secret_file`: without one nobody may call it".to_owned()),
+                Some(name) => secret::password(&plan.folder, name),
+            };
+            match secret {
+                Ok(secret) => {
+                    open.insert(id.clone(), gates::Gate::new(id, secret));
+                    self.spawn(async move {
+                        outlet.state(SourceState::Online, "").await.ok();
+                    });
+                }
+                Err(why) => self.cannot(outlet, why),
+            }
+        }
+        open
+    }
+
+    fn camera(
+        &mut self,
+        camera: &Camera,
+        how: &CameraLive,
+        occupied: Arc<AtomicBool>,
+        frames: Arc<TakeFrame>,
+    ) {
+        let topic = format!("/camera/{}/detections", camera.id);
+        let outlet = self.outlet(&topic, "basketd.Detections");
+        match camera_config(camera, how, &self.plan.folder) {
+            Ok(Some(mut config)) => {
+                config.occupied = occupied;
+                let run = camera::run(config, frames, outlet, self.stopped.clone());
+                self.spawn(run);
+            }
+            Ok(None) => {}
+            Err(why) => self.cannot(outlet, why),
+        }
+    }
+
+    /// Last of all: who listens to what is known.
+    fn subscribe(&mut self) {
+        let subscriber = std::mem::take(&mut self.subscriber);
+        if subscriber.is_empty() {
+            return;
+        }
+        let Some(mqtt) = &self.plan.mqtt else {
+            self.spawn(subscriber.without("the store file has no [mqtt]"));
+            return;
+        };
+        let client = format!("{}-sensors", self.plan.store.id);
+        match crate::app::broker::options(mqtt, &self.plan.folder, &client) {
+            Ok(options) => {
+                let stop = self.stopped.clone();
+                self.spawn(subscriber.run(options, stop));
+            }
+            Err(error) => {
+                let why = format!("{error:#}");
+                self.spawn(async move { subscriber.without(&why).await });
+            }
+        }
+    }
+}
+
+fn llrp(reader: &Reader, how: &ReaderLive, host: &str, port: u16) -> rfid::llrp::Config {
+    let power = |port: &u16| (*port, how.power_cdbm.get(port).copied());
+    rfid::llrp::Config {
+        host: host.to_owned(),
+        port,
+        antennas: reader.antennas.keys().map(power).collect(),
+        session: how.session,
+        rf_mode: how.rf_mode,
+        report_every: how.report_every,
+        keepalive_s: how.keepalive_s,
+    }
+}
+
+fn usb(id: &crate::store::UsbId) -> UsbId {
+    UsbId {
+        vendor: id.vendor,
+        product: id.product,
+        serial: id.serial.clone(),
+    }
+}
+
+fn thingmagic(reader: &Reader, how: &ReaderLive) -> rfid::thingmagic::Config {
+    let region = how
+        .region
+        .as_deref()
+        .and_then(thingmagic::Region::from_name);
+    let port = |port: &u16| {
+        Some(rfid::thingmagic::Antenna {
+            port: u8::try_from(*port).ok()?,
+            power_cdbm: how.power_cdbm.get(port).copied(),
+        })
+    };
+    rfid::thingmagic::Config {
+        region,
+        ports: reader.antennas.keys().filter_map(port).collect(),
+        ..rfid::thingmagic::Config::default()
+    }
+}
+
+fn uhfreader18(reader: &Reader, how: &ReaderLive) -> rfid::uhfreader18::Config {
+    let band = how.region.as_deref().and_then(uhfreader18::Band::from_name);
+    let power = how.power_cdbm.values().max();
+    let ports = reader.antennas.keys();
+    rfid::uhfreader18::Config {
+        band,
+        ports: ports.filter_map(|port| u8::try_from(*port).ok()).collect(),
+        power_dbm: power.and_then(|cdbm| u8::try_from(cdbm / 100).ok()),
+        ..rfid::uhfreader18::Config::default()
+    }
+}
+
+/// How a camera is opened; `None` where it is not live.
+fn camera_config(
+    camera: &Camera,
+    how: &CameraLive,
+    folder: &Path,
+) -> Result<Option<camera::Config>, String> {
+    let address = match &camera.source {
+        CameraSource::None => return Ok(None),
+        CameraSource::Rtsp { url } => Address::Rtsp { url: url.clone() },
+        CameraSource::Http { url } => Address::Http { url: url.clone() },
+        CameraSource::V4l2 { device } => Address::V4l2 {
+            device: device.into(),
+        },
+        CameraSource::File { path } => Address::File {
+            path: folder.join(path),
+        },
+    };
+    let mut config = camera::Config::new(&camera.id, address);
+    config.login = login(camera, folder)?;
+    config.max_fps = how.max_fps;
+    config.transport = match how.transport {
+        Transport::Tcp => camera::Transport::Tcp,
+        Transport::Udp => camera::Transport::Udp,
+    };
+    config.size = (camera.width, camera.height);
+    config.motion = how.motion_gate.then(camera::motion::Settings::default);
+    Ok(Some(config))
+}
+
+/// A camera's login, where the store file names one.
+fn login(camera: &Camera, folder: &Path) -> Result<Option<(String, Secret)>, String> {
+    let Some(known) = &camera.credentials else {
+        return Ok(None);
+    };
+    let password = secret::password(folder, &known.password_file)?;
+    Ok(Some((known.username.clone(), password)))
+}

@@ -1,0 +1,254 @@
+//! Frames of real readers, and properties of any bytes.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::wire::framing::Splitter;
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex
+        .bytes()
+        .filter_map(|c| char::from(c).to_digit(16))
+        .map(|digit| digit as u8)
+        .collect();
+    digits
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
+}
+
+fn command(command: Command) -> Vec<u8> {
+    let mut out = Vec::new();
+    command.encode(&mut out);
+    out
+}
+
+/// A response as a reader would send it.
+fn response(opcode: u8, status: u8, data: &[u8]) -> Vec<u8> {
+    let mut frame = vec![data.len() as u8 + 5, 0, opcode, status];
+    frame.extend(data);
+    let crc = crc(&frame);
+    frame.extend(crc.to_le_bytes());
+    frame
+}
+
+fn frames(bytes: &[u8]) -> (Vec<Vec<u8>>, u64) {
+    let mut splitter = Splitter::<ResponseFraming>::default();
+    splitter.push(bytes);
+    let mut frames = Vec::new();
+    while let Some(frame) = splitter.next_frame() {
+        frames.push(frame.to_vec());
+    }
+    (frames, splitter.damage().corrupt)
+}
+
+#[test]
+fn the_checksum_is_the_catalogued_one() {
+    // The check value of CRC-16/MCRF4XX in the catalogue of parametrised CRC algorithms.
+    assert_eq!(crc(b"123456789"), 0x6F91);
+}
+
+#[test]
+fn commands_are_the_documented_bytes() {
+    assert_eq!(command(Command::Inventory18)[..3], bytes("04FF01"));
+    let inventory = Command::Inventory288 {
+        port: 2,
+        scan_time: 3,
+    };
+    assert_eq!(
+        command(inventory)[..12],
+        bytes("0DFF01 06 00 01 0000 00 00 81 03")
+    );
+    assert_eq!(command(Command::SetPower(26))[..4], bytes("05FF2F1A"));
+    let eu = Band::from_name("eu").unwrap();
+    assert_eq!(command(Command::SetBand(eu))[..5], bytes("06FF22 4E00"));
+}
+
+/// `tests/` of wabson/chafon-rfid, which took them from readers.
+#[test]
+fn frames_of_real_readers_are_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared/captures/readers/uhfreader18-frames.json");
+    let Ok(text) = std::fs::read_to_string(path) else {
+        println!("skipped: no ../shared");
+        return;
+    };
+    let captured: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let inventory = |family, name: &str, expected: &[(Option<u8>, &str, Option<u8>)]| {
+        let key = match family {
+            Family::Type18 => "uhfreader18",
+            Family::Type288 => "uhfreader288",
+        };
+        let frame = bytes(captured[key][name].as_str().unwrap());
+        assert_eq!(frames(&frame), (vec![frame.clone()], 0), "{name}");
+        let inventory = Inventory::parse(family, Frame::parse(&frame).unwrap()).unwrap();
+        let read: Vec<_> = inventory
+            .tags
+            .iter()
+            .map(|tag| (inventory.port, tag.epc.to_vec(), tag.strength))
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(port, epc, strength)| (*port, bytes(epc), *strength))
+            .collect();
+        assert_eq!(read, expected, "{name}");
+    };
+    let [first, second] = ["000000000000000000000313", "000000000000000000000314"];
+    let family = Family::Type288;
+    inventory(family, "tags_ant1", &[(Some(1), first, Some(0x6B))]);
+    let other = "3039606303C74380001A0559";
+    inventory(family, "tags_ant1_b", &[(Some(1), other, Some(0x40))]);
+    let third = "49440000000000000A000334";
+    inventory(family, "tags_ant3", &[(Some(3), third, Some(0x64))]);
+    inventory(
+        family,
+        "tags_short_epc",
+        &[(Some(1), "00323038", Some(0x6D))],
+    );
+    inventory(family, "no_tags", &[]);
+    let two = [(Some(1), first, Some(0x6B)), (Some(1), second, Some(0x6C))];
+    inventory(family, "two_tags", &two);
+    let family = Family::Type18;
+    inventory(family, "one", &[(None, first, None)]);
+    inventory(family, "one_b", &[(None, third, None)]);
+    inventory(family, "two", &[(None, first, None), (None, second, None)]);
+
+    let frame = bytes(captured["info"].as_str().unwrap());
+    let info = Info::parse(Frame::parse(&frame).unwrap()).unwrap();
+    assert_eq!(info.to_string(), "UHFReader288M, firmware 0.22");
+    assert_eq!(info.family(), Some(Family::Type288));
+    assert_eq!(
+        (info.band.to_string(), info.power, info.scan_time),
+        ("eu".into(), 30, 10)
+    );
+
+    let frame = bytes(captured["bad_checksum"].as_str().unwrap());
+    let (found, corrupt) = frames(&frame);
+    assert!(found.is_empty() && corrupt >= 1, "{found:?} {corrupt}");
+}
+
+#[test]
+fn answers_that_contradict_themselves_are_refused() {
+    let refused = |family, data: &str| {
+        let frame = response(opcode::INVENTORY, 3, &bytes(data));
+        Inventory::parse(family, Frame::parse(&frame).unwrap())
+            .unwrap_err()
+            .0
+    };
+    assert_eq!(
+        refused(Family::Type288, "03 01 01 AA 40"),
+        "an antenna that is not one bit"
+    );
+    assert_eq!(
+        refused(Family::Type288, "01 01 01 AA"),
+        "a tag without its strength"
+    );
+    assert_eq!(refused(Family::Type18, "02 01 AA"), "fewer tags than told");
+    assert_eq!(
+        refused(Family::Type18, "01 09 AA"),
+        "an EPC that is cut off"
+    );
+    assert_eq!(
+        refused(Family::Type18, "01 00"),
+        "an EPC of no or of too many bytes"
+    );
+    assert_eq!(
+        refused(Family::Type18, "01 01 AA BB"),
+        "more bytes than the tags that were told"
+    );
+}
+
+#[test]
+fn bands_go_there_and_back() {
+    for name in Band::names() {
+        let band = Band::from_name(name).unwrap();
+        assert_eq!(Band::from_bytes(band.bytes()), band);
+        assert_eq!(band.to_string(), name);
+    }
+    assert_eq!(Band::from_name("open"), None);
+}
+
+prop_compose! {
+    fn any_response()(
+        opcode in prop_oneof![Just(opcode::INVENTORY), Just(opcode::INFO), any::<u8>()],
+        status in any::<u8>(),
+        data in proptest::collection::vec(any::<u8>(), 0..=250),
+    ) -> Vec<u8> {
+        response(opcode, status, &data)
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+        for frame in frames(&bytes).0 {
+            let frame = Frame::parse(&frame).unwrap();
+            for family in [Family::Type18, Family::Type288] {
+                drop(Inventory::parse(family, frame));
+            }
+            drop(Info::parse(frame).map(|info| info.to_string()));
+        }
+    }
+
+    #[test]
+    fn any_answer_is_survived(data in proptest::collection::vec(any::<u8>(), 0..=250)) {
+        let frame = response(opcode::INVENTORY, 1, &data);
+        let frame = Frame::parse(&frame).unwrap();
+        for family in [Family::Type18, Family::Type288] {
+            if let Ok(inventory) = Inventory::parse(family, frame) {
+                let read: usize = inventory.tags.iter().map(|tag| tag.epc.len()).sum();
+                prop_assert!(read <= data.len());
+            }
+        }
+        drop(Info::parse(frame).map(|info| info.to_string()));
+    }
+
+    #[test]
+    fn tags_go_there_and_back(
+        tags in proptest::collection::vec(
+            (proptest::collection::vec(any::<u8>(), 1..=62), any::<u8>()), 0..4),
+        port in 1_u8..=8,
+    ) {
+        prop_assume!(tags.iter().map(|(epc, _)| epc.len() + 2).sum::<usize>() <= 248);
+        let mut data = vec![1 << (port - 1), tags.len() as u8];
+        for (epc, strength) in &tags {
+            data.push(epc.len() as u8);
+            data.extend(epc);
+            data.push(*strength);
+        }
+        let frame = response(opcode::INVENTORY, 1, &data);
+        let read = Inventory::parse(Family::Type288, Frame::parse(&frame).unwrap()).unwrap();
+        prop_assert_eq!(read.port, Some(port));
+        let read: Vec<_> = read.tags.iter().map(|tag| (tag.epc.to_vec(), tag.strength.unwrap())).collect();
+        prop_assert_eq!(read, tags);
+    }
+
+    #[test]
+    fn frames_do_not_depend_on_the_cuts(
+        parts in proptest::collection::vec(
+            prop_oneof![any_response(), proptest::collection::vec(any::<u8>(), 0..40)], 0..6),
+        cut in 1_usize..40,
+    ) {
+        let stream = parts.concat();
+        let mut splitter = Splitter::<ResponseFraming>::default();
+        let mut found = Vec::new();
+        for piece in stream.chunks(cut) {
+            splitter.push(piece);
+            while let Some(frame) = splitter.next_frame() {
+                found.push(frame.to_vec());
+            }
+        }
+        prop_assert_eq!((found, splitter.damage().corrupt), frames(&stream));
+    }
+
+    #[test]
+    fn a_flipped_bit_is_never_accepted(frame in any_response(), bit in 0_usize..2048) {
+        let mut damaged = frame.clone();
+        let bit = bit % (damaged.len() * 8);
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let (found, _) = frames(&damaged);
+        prop_assert!(found.iter().all(|found| *found != damaged && *found != frame));
+    }
+}

@@ -462,6 +462,62 @@ mod tests {
         assert_eq!(slice_type(&[0x41, 0, 0, 0]), None);
     }
 
+    /// Tears at a recording (Annex B, its access units delimited): `BASKETD_H264=shop.h264`, and
+    /// `BASKETD_ROUNDS` rounds (100).
+    #[test]
+    #[ignore = "needs a recording"]
+    fn damaged_recordings_break_nothing() {
+        let Some(path) = std::env::var_os("BASKETD_H264") else {
+            return;
+        };
+        let bytes = std::fs::read(path).unwrap();
+        let rounds = std::env::var("BASKETD_ROUNDS").ok();
+        let rounds = rounds.and_then(|text| text.parse().ok()).unwrap_or(100);
+        let mut units: Vec<Vec<u8>> = Vec::new();
+        for nal in nals(&bytes) {
+            if nal[0] & 31 == 9 || units.is_empty() {
+                units.push(Vec::new());
+            }
+            let unit = units.last_mut().unwrap();
+            unit.extend([0, 0, 0, 1]);
+            unit.extend(nal);
+        }
+        let mut chance = 1_u64;
+        let mut random = |below: usize| {
+            chance = chance
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (chance >> 33) as usize % below.max(1)
+        };
+        let (mut pictures, mut refused) = (0, 0);
+        for _ in 0..rounds {
+            let mut h264 = H264::default();
+            for (n, unit) in units.iter().enumerate() {
+                let mut unit = unit.clone();
+                // Some whole, some with a few flips near the beginning or anywhere, some cut.
+                for _ in 0..random(4) * random(2) {
+                    let reach = if random(2) == 0 { 40 } else { unit.len() };
+                    let at = random(reach.min(unit.len()));
+                    unit[at] ^= 1 << random(8);
+                }
+                if random(20) == 0 {
+                    unit.truncate(random(unit.len()));
+                }
+                let time = TimeDelta::from_micros(n as i64);
+                let told = h264.unit(&unit, time, &mut |yuv, _, _| {
+                    let mut rgb = vec![0; yuv.rgb8_len()];
+                    yuv.write_rgb8(&mut rgb);
+                    pictures += 1;
+                });
+                refused += u32::from(told.is_err());
+            }
+        }
+        println!(
+            "{} units, {pictures} pictures, {refused} refusals",
+            units.len() * rounds
+        );
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]

@@ -1,10 +1,10 @@
-//! `basketd inspect FILE`: what a recording or a model file holds.
+//! `basketd inspect FILE`: what a recording, a capture of LLRP or a model file holds.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::inspect_model;
+use super::{inspect_llrp, inspect_model};
 use crate::recording::{self, Facts, Topic};
 use crate::units::Timestamp;
 
@@ -13,6 +13,9 @@ pub(super) fn run(path: &Path, as_json: bool) -> anyhow::Result<()> {
     let named = !path.exists() && path.with_added_extension("toml").is_file();
     if inspect_model::is_model(path) || named {
         return inspect_model::run(path, as_json);
+    }
+    if inspect_llrp::is_capture(path) {
+        return inspect_llrp::run(path, as_json);
     }
     let facts = recording::facts(&[PathBuf::from(path)])?;
     super::print(&if as_json {

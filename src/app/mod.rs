@@ -4,6 +4,7 @@ mod broker;
 pub mod check;
 mod checkout;
 mod inspect;
+mod inspect_llrp;
 mod inspect_model;
 mod journal_id;
 pub mod load;
@@ -35,7 +36,7 @@ enum Command {
         #[arg(long)]
         store: PathBuf,
     },
-    /// Prints what a recording or a model file holds.
+    /// Prints what a recording, a capture of LLRP messages or a model file holds.
     Inspect {
         file: PathBuf,
         /// JSON lines instead of tables.

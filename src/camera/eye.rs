@@ -1,6 +1,7 @@
 //! What is done with each view of a camera: watched, thinned out, passed by the motion gate, given.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::health::{Health, Verdict};
 use super::luma::Luma;
@@ -16,6 +17,7 @@ pub(super) struct Eye {
     take: Arc<TakeFrame>,
     pace: Pace,
     gate: Option<Gate>,
+    occupied: Arc<AtomicBool>,
     health: Health,
     looked_ms: Option<u64>,
 }
@@ -26,6 +28,7 @@ impl Eye {
             take,
             pace: Pace::new(config.max_fps),
             gate: config.motion.map(Gate::new),
+            occupied: Arc::clone(&config.occupied),
             health: Health::new(config.limits),
             looked_ms: None,
         }
@@ -76,7 +79,10 @@ impl Eye {
     /// What cannot be looked at passes: whoever takes it will say so.
     fn passes(&mut self, view: &View<'_>, luma: Option<&Luma>) -> bool {
         match (&mut self.gate, luma) {
-            (Some(gate), Some(luma)) => gate.see(view.captured_at, luma) != Decision::Asleep,
+            (Some(gate), Some(luma)) => {
+                let asleep = gate.see(view.captured_at, luma) == Decision::Asleep;
+                !asleep || self.occupied.load(Ordering::Relaxed)
+            }
             _ => true,
         }
     }

@@ -35,6 +35,7 @@ mod yuyv;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use image::RgbImage;
@@ -89,6 +90,9 @@ pub struct Config {
     pub limits: Limits,
     /// Frames of a scene in which nothing moves are then given seldom.
     pub motion: Option<motion::Settings>,
+    /// Set by whoever looks at the frames while somebody is in them: whoever stands still does not
+    /// move, and must be seen all the same.
+    pub occupied: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +162,7 @@ impl Config {
             size: (1280, 720),
             limits: Limits::default(),
             motion: None,
+            occupied: Arc::default(),
         }
     }
 }

@@ -69,11 +69,9 @@ struct Unit {
 
 impl Rtsp {
     pub(super) fn open(url: &str, config: &Config, handle: &Handle) -> Result<Self, Trouble> {
-        let playing = tokio::time::timeout(PLAY_TIMEOUT, play(url, config));
-        // The timer needs the runtime already when it is made.
-        let guard = handle.enter();
-        let played = handle.block_on(async { playing.await });
-        drop(guard);
+        // The timer must be made within the runtime.
+        let played = async { tokio::time::timeout(PLAY_TIMEOUT, play(url, config)).await };
+        let played = handle.block_on(played);
         let (demuxed, encoding) = played.unwrap_or_else(|_| {
             let s = PLAY_TIMEOUT.as_secs();
             Err(Trouble::unreachable(format!(

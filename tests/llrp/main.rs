@@ -8,4 +8,8 @@
 
 mod golden;
 mod golden_json;
+mod random;
+mod robust;
+mod stream;
+mod tags;
 mod xml;

@@ -1,4 +1,9 @@
-//! `basketd simulate`: a shop that does not exist, as a recording with its truth.
+//! `basketd simulate`: a shop that does not exist, as a recording with its truth, or as devices at
+//! their real protocols.
+
+mod addresses;
+mod picture;
+mod serve;
 
 use std::io::BufWriter;
 use std::path::PathBuf;
@@ -18,6 +23,8 @@ pub(crate) struct Args {
 enum What {
     /// Writes store.toml, catalog.csv, recording.mcap and truth.jsonl of a number of visits.
     Day(Day),
+    /// Serves a recording's sensors as devices that the daemon can be connected to.
+    Serve(serve::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -84,7 +91,10 @@ enum Shop {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let What::Day(day) = &args.what;
+    let day = match &args.what {
+        What::Day(day) => day,
+        What::Serve(args) => return serve::run(args),
+    };
     for file in ["store.toml", "catalog.csv", "recording.mcap", "truth.jsonl"] {
         let path = day.out.join(file);
         ensure!(
@@ -96,7 +106,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let name = day.out.display();
     std::fs::create_dir_all(&day.out).with_context(|| format!("failed to make {name}"))?;
     let given = match &day.store {
-        Some(path) => Some(super::load::load(path)?.store),
+        Some(path) => Some(crate::app::load::load(path)?.store),
         None => None,
     };
     let simulated = sim::Day::new(options(day, given))?;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use super::connection::{
     Connection, ERROR_MESSAGE, KEEPALIVE, READER_EVENT_NOTIFICATION, RO_ACCESS_REPORT,
 };
-use super::events::{self, Event, Stamp};
+use super::events::{self, Event};
 use super::failure::{ANOTHER, Failure};
 use super::plan::{Plan, ROSPEC};
 use super::reports::{Arrival, Reports};

@@ -143,6 +143,11 @@ impl Camera {
         *self.shared.reels() = reels;
     }
 
+    /// From now on this picture, a JPEG.
+    pub fn show(&self, picture: Vec<u8>) {
+        self.shared.reels().pictures = vec![picture];
+    }
+
     /// Pictures sent so far, in all connections.
     pub fn served(&self) -> usize {
         self.shared.served.load(Ordering::Relaxed)

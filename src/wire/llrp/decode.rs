@@ -8,6 +8,7 @@
 use std::fmt;
 
 use super::element::{Element, Tag};
+use super::frame;
 use super::schema::{CUSTOM, Definition, Field, Shape};
 use super::value::{BitArray, Value};
 
@@ -28,7 +29,7 @@ pub struct DecodeError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     #[error("{0}")]
-    Header(super::frame::FrameError),
+    Header(frame::FrameError),
     #[error("the header says {announced} bytes, and there are {found}")]
     MessageLength { announced: u32, found: usize },
     #[error("field {field} needs {needs} bytes, and {left} are left")]
@@ -39,22 +40,29 @@ pub enum Reason {
     },
     #[error("{left} byte(s) are left, too few for the head of a parameter")]
     HeadCut { left: usize },
-    #[error("parameter type {number} says it is {length} bytes long, and its head alone has 4")]
+    #[error("{} says it is {length} bytes long, and its head alone has 4", parameter(*.number))]
     LengthTooSmall { number: u16, length: usize },
-    #[error("parameter type {number} says it is {length} bytes long, and {left} are left")]
+    #[error("{} says it is {length} bytes long, and {left} are left", parameter(*.number))]
     LengthTooLarge {
         number: u16,
         length: usize,
         left: usize,
     },
-    #[error("the reserved bits before parameter type {number} are set: {word:#06x}")]
+    #[error("the reserved bits before {} are set: {word:#06x}", parameter(*.number))]
     Reserved { number: u16, word: u16 },
-    #[error("a message of type {0} is no RO_ACCESS_REPORT")]
+    #[error("{} is no RO_ACCESS_REPORT", frame::message(*.0))]
     NoReport(u16),
-    #[error("parameter type {0} has no length here, or is cut")]
+    #[error("{} has no length here, or is cut", parameter(*.0))]
     NoLength(u16),
     #[error("parameters are nested more than {MAX_DEPTH} deep")]
     TooDeep,
+}
+
+fn parameter(number: u16) -> String {
+    match Definition::parameter(number) {
+        Some(definition) => format!("{} (parameter type {number})", definition.name),
+        None => format!("parameter type {number}"),
+    }
 }
 
 /// The names of the elements around a place.

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use super::message::Version;
+use super::schema::Definition;
 
 /// The length of a message's header.
 pub const HEADER: usize = 10;
@@ -32,16 +33,16 @@ pub enum FrameError {
     #[error("this is no LLRP but {what}: {seen}; is it the right port? (LLRP has 5084)")]
     Foreign { what: &'static str, seen: Seen },
     #[error(
-        "LLRP version {version} in a message of type {number}; known are 1 (LLRP 1.0.1) and 2 (1.1)"
+        "LLRP version {version} in {}; known are 1 (LLRP 1.0.1) and 2 (1.1)", message(*.number)
     )]
     Version {
         version: u8,
         number: u16,
         length: u32,
     },
-    #[error("a message of type {number} says it is {length} bytes long; its header alone has 10")]
+    #[error("{} says it is {length} bytes long; its header alone has 10", message(*.number))]
     TooShort { number: u16, length: u32 },
-    #[error("a message of type {number} says it is {length} bytes long; the limit is {limit}")]
+    #[error("{} says it is {length} bytes long; the limit is {limit}", message(*.number))]
     TooLong {
         number: u16,
         length: u32,
@@ -49,6 +50,13 @@ pub enum FrameError {
     },
     #[error("{0} byte(s), too few for a message's header of 10")]
     Cut(usize),
+}
+
+pub(super) fn message(number: u16) -> String {
+    match Definition::message(number) {
+        Some(definition) => format!("{} (message type {number})", definition.name),
+        None => format!("a message of type {number}"),
+    }
 }
 
 /// The first bytes of what was seen, as text where they are printable.
@@ -112,6 +120,23 @@ impl Header {
             id: u32::from_be_bytes([*i0, *i1, *i2, *i3]),
         })
     }
+}
+
+/// Whether bytes look like the beginning of messages back to back: a header of a known type, or one
+/// whose length leads to such a header.
+pub fn looks_like_messages(bytes: &[u8]) -> bool {
+    let known = |bytes: &[u8]| match Header::read(bytes) {
+        Ok(Header { number, .. }) | Err(FrameError::TooShort { number, .. }) => {
+            Definition::message(number).is_some()
+        }
+        Err(_) => false,
+    };
+    let after = || {
+        let length = u32::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
+        let length = usize::try_from(length).ok().filter(|n| *n >= HEADER)?;
+        bytes.get(length..)
+    };
+    known(bytes) || after().is_some_and(known)
 }
 
 /// The three reserved bits are set in no LLRP, and in all printable text; a TLS record would be

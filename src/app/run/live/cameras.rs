@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ::image::codecs::jpeg::JpegEncoder;
 
@@ -12,7 +12,7 @@ use crate::app::run::given::{Given, Inlet, Sensed, Topic};
 use crate::app::run::health::Health;
 use crate::camera::{Frame, Picture, TakeFrame};
 use crate::ids::CameraIx;
-use crate::observation::Detections;
+use crate::observation::{Class, Detections};
 use crate::store::{CameraSource, Store};
 use crate::vision::{Backend, CameraModel, Choice, Live, Looked, Manifest, Shot, Tell, Timings};
 use crate::wire::encode;
@@ -21,9 +21,13 @@ use crate::wire::image;
 /// Kept frames are for people: at this quality artefacts do not show.
 const QUALITY: u8 = 85;
 
+/// Whether somebody is in a camera's newest frame, by camera.
+pub(super) type Occupied = Vec<Arc<AtomicBool>>;
+
 /// The models of the live cameras that have one, loaded; `None` where there are none.
 pub(super) fn models(
     store: &Arc<Store>,
+    occupied: &Occupied,
     folder: &Path,
     inlet: &Inlet,
     health: &Arc<Health>,
@@ -55,12 +59,13 @@ pub(super) fn models(
     let backend = Backend::choose(Choice::from_env()?)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = cores.min(by_camera.len());
-    let tell = tell(store, inlet, health);
+    let tell = tell(store, occupied, inlet, health);
     Ok(Some(Live::new(by_camera, backend, workers, tell)?))
 }
 
 /// What was seen goes to the engine, with the frame's time.
-fn tell(store: &Arc<Store>, inlet: &Inlet, health: &Arc<Health>) -> Arc<Tell> {
+fn tell(store: &Arc<Store>, occupied: &Occupied, inlet: &Inlet, health: &Arc<Health>) -> Arc<Tell> {
+    let occupied = occupied.clone();
     let (store, inlet, health) = (Arc::clone(store), inlet.clone(), Arc::clone(health));
     let topic = |id: &String| {
         let topic = format!("/camera/{id}/detections");
@@ -85,6 +90,8 @@ fn tell(store: &Arc<Store>, inlet: &Inlet, health: &Arc<Health>) -> Arc<Tell> {
                 return;
             }
         };
+        let seen_any = found.detections.iter().any(|d| d.class != Class::Product);
+        occupied[looked.camera.index()].store(seen_any, Ordering::Relaxed);
         let seen = Detections {
             camera: looked.camera,
             detections: found.detections,

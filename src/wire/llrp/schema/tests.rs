@@ -8,6 +8,8 @@ use super::*;
 fn every_name_in_the_table_is_defined() {
     for definition in Definition::all() {
         for name in definition.slots.iter().flat_map(|slot| &slot.names) {
+            // Both are members of one JSON object.
+            assert_eq!(definition.position(name), None, "{name}");
             let found = Definition::find(name);
             assert!(found.is_some(), "{name} in {}", definition.name);
         }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rusb::{Context, Device, DeviceHandle, UsbContext as _};
 
 pub use self::error::UsbError;
+pub(super) use self::error::of_transfer;
 
 /// A device as a store file names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -334,3 +334,166 @@ fn slice_type(nal: &[u8]) -> Option<u32> {
     code()?;
     code()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openh264::encoder::Encoder;
+    use openh264::formats::{YUVBuffer, YUVSource as _};
+    use proptest::prelude::*;
+
+    /// So many access units, a key frame each `key`; something moves.
+    fn stream(count: usize, key: usize) -> Vec<Vec<u8>> {
+        let mut encoder = Encoder::new().unwrap();
+        let (width, height) = (96, 64);
+        let unit = |n: usize| {
+            if n.is_multiple_of(key) {
+                encoder.force_intra_frame();
+            }
+            let mut yuv = vec![128; width * height * 3 / 2];
+            for (at, byte) in yuv.iter_mut().take(width * height).enumerate() {
+                *byte = (at * 3 + n * 17 + at / width * 5) as u8;
+            }
+            encoder
+                .encode(&YUVBuffer::from_vec(yuv, width, height))
+                .unwrap()
+                .to_vec()
+        };
+        (0..count).map(unit).collect()
+    }
+
+    /// The times of what is shown of these units; a unit that is none was lost.
+    fn shown(h264: &mut H264, units: &[Option<Vec<u8>>]) -> Vec<i64> {
+        let mut times = Vec::new();
+        for (n, unit) in units.iter().enumerate() {
+            match unit {
+                None => h264.broke(),
+                Some(unit) => {
+                    let time = TimeDelta::from_micros(n as i64);
+                    let mut show = |yuv: &DecodedYUV<'_>, time: TimeDelta, _| {
+                        assert_eq!(yuv.dimensions(), (96, 64));
+                        times.push(time.as_micros());
+                    };
+                    h264.unit(unit, time, &mut show).unwrap();
+                }
+            }
+        }
+        times
+    }
+
+    #[test]
+    fn pictures_come_out_at_once_where_none_is_reordered() {
+        let units: Vec<_> = stream(12, 5).into_iter().map(Some).collect();
+        let mut h264 = H264::default();
+        assert_eq!(shown(&mut h264, &units), (0..12).collect::<Vec<_>>());
+        assert_eq!(h264.take_lost(), 0);
+    }
+
+    #[test]
+    fn after_a_loss_nothing_is_shown_until_the_next_key_frame() {
+        let mut units: Vec<_> = stream(20, 5).into_iter().map(Some).collect();
+        units[6] = None;
+        units[14] = None;
+        let mut h264 = H264::default();
+        let expected: Vec<_> = (0..6).chain(10..14).chain(15..20).collect();
+        assert_eq!(shown(&mut h264, &units), expected);
+        assert_eq!(h264.take_lost(), 3, "skipped, besides what was lost");
+        // One that begins in the middle.
+        assert_eq!(
+            shown(&mut H264::default(), &units[7..]),
+            [3, 4, 5, 6, 8, 9, 10, 11, 12]
+        );
+    }
+
+    #[test]
+    fn a_stream_that_promises_nothing_is_trusted_after_a_while() {
+        // As Main, which may have B-frames; the encoder's promise in the VUI is beyond its sets.
+        let mut units = stream(80, 10);
+        let mut h264 = H264::default();
+        let mut late = Vec::new();
+        for (n, unit) in units.iter_mut().enumerate() {
+            let time = TimeDelta::from_micros(n as i64);
+            let mut last = None;
+            if n == 1 {
+                h264.order = Order::Unknown(0);
+            }
+            h264.unit(unit, time, &mut |_, time, _| last = Some(time.as_micros()))
+                .unwrap();
+            late.push(last.map(|last| n as i64 - last));
+        }
+        assert!(late[1..].iter().all(|late| late.is_some()), "{late:?}");
+        assert_eq!(h264.order, Order::Plain);
+        assert_eq!(late[79], Some(0));
+    }
+
+    #[test]
+    fn what_a_person_must_change_is_said() {
+        let sps = stream(1, 1)
+            .iter()
+            .flat_map(|unit| nals(unit))
+            .find(|nal| nal[0] & 31 == 7)
+            .map(<[u8]>::to_vec)
+            .unwrap();
+        assert_eq!(check_sps(&sps).unwrap(), Some(Order::Promised));
+        for (profile, told) in [
+            (88, "profile (88)"),
+            (110, "not 4:2:0"),
+            (244, "profile (244)"),
+        ] {
+            let mut other = sps.clone();
+            other[1] = profile;
+            let refused = check_sps(&other);
+            // Another profile has other fields behind it, and may be no set at all.
+            assert!(!matches!(refused, Ok(Some(_))), "{told}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn units_are_taken_apart() {
+        let bytes = [9, 0, 0, 1, 7, 8, 0, 0, 0, 1, 5, 0, 0, 0, 0, 1, 0, 0, 1, 6];
+        let found: Vec<_> = nals(&bytes).collect();
+        assert_eq!(found, [&[7, 8][..], &[5], &[6]]);
+        assert_eq!(nals(&[0, 0]).count(), 0);
+        // first_mb 0, then types 5 (P), 6 (B), 7 (I).
+        for (byte, kind) in [(0b1001_1000, 5), (0b1001_1100, 6), (0b1000_1000, 7)] {
+            assert_eq!(slice_type(&[0x41, byte, 0]), Some(kind));
+        }
+        assert_eq!(slice_type(&[0x41]), None);
+        assert_eq!(slice_type(&[0x41, 0, 0, 0]), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn damaged_streams_break_nothing(
+            flips in prop::collection::vec((0_usize..12, any::<prop::sample::Index>(), 0_u8..8), 1..12),
+            cut in prop::option::of((0_usize..12, any::<prop::sample::Index>())),
+        ) {
+            let mut units = stream(12, 4);
+            for (unit, at, bit) in flips {
+                let at = at.index(units[unit].len());
+                units[unit][at] ^= 1 << bit;
+            }
+            if let Some((unit, at)) = cut {
+                let at = at.index(units[unit].len());
+                units[unit].truncate(at);
+            }
+            let mut h264 = H264::default();
+            for (n, unit) in units.iter().enumerate() {
+                let time = TimeDelta::from_micros(n as i64);
+                // A refusal is as good as a picture.
+                h264.unit(unit, time, &mut |yuv, _, _| {
+                    assert!(yuv.dimensions().0 > 0);
+                })
+                .ok();
+            }
+        }
+
+        #[test]
+        fn nonsense_breaks_nothing(bytes in prop::collection::vec(0_u8..9, 0..200), kind in 0_u8..32) {
+            let mut h264 = H264::default();
+            let unit = [&[0, 0, 1, kind][..], &bytes].concat();
+            h264.unit(&unit, TimeDelta::ZERO, &mut |_, _, _| ()).ok();
+        }
+    }
+}

@@ -14,13 +14,13 @@ use retina::client::{
 };
 use retina::codec::{CodecItem, FrameFormat, VideoFrame};
 use retina::rtcp::{ReceivedCompoundPacket, TypedPacketRef};
-use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use url::Url;
 
 use super::capture_time::CaptureTime;
 use super::h264::H264;
 use super::source::{Loss, Pixels, Source, Trouble, View, WAIT};
+use super::supervisor::Stop;
 use super::{Config, Transport};
 use crate::clock;
 use crate::units::{TimeDelta, Timestamp};
@@ -68,12 +68,11 @@ struct Unit {
 }
 
 impl Rtsp {
-    pub(super) fn open(url: &str, config: &Config, handle: &Handle) -> Result<Self, Trouble> {
-        let playing = tokio::time::timeout(PLAY_TIMEOUT, play(url, config));
-        // The timer needs the runtime already when it is made.
-        let guard = handle.enter();
-        let played = handle.block_on(async { playing.await });
-        drop(guard);
+    pub(super) fn open(url: &str, config: &Config, stop: &mut Stop) -> Result<Self, Trouble> {
+        // The timer must be made within the runtime.
+        let played = async { tokio::time::timeout(PLAY_TIMEOUT, play(url, config)).await };
+        let played = stop.block_on(played);
+        let played = played.ok_or_else(|| Trouble::broken("stopped"))?;
         let (demuxed, encoding) = played.unwrap_or_else(|_| {
             let s = PLAY_TIMEOUT.as_secs();
             Err(Trouble::unreachable(format!(
@@ -83,7 +82,7 @@ impl Rtsp {
         let (tell, items) = sync_channel(QUEUE);
         Ok(Self {
             items,
-            network: handle.spawn(
+            network: stop.handle().spawn(
                 Network {
                     tell,
                     lost: 0,
@@ -326,7 +325,7 @@ fn micros(timestamp: retina::Timestamp) -> TimeDelta {
 /// NTP counts from 1900, in fractions of 2^32 (RFC 5905, section 6).
 fn wall(ntp: retina::NtpTimestamp) -> Timestamp {
     let since_1970 = i128::from(ntp.0) - i128::from(retina::UNIX_EPOCH.0);
-    let us = since_1970 * 1_000_000 >> 32;
+    let us = (since_1970 * 1_000_000) >> 32;
     Timestamp::from_micros(i64::try_from(us).unwrap_or(0))
 }
 

@@ -22,6 +22,8 @@ const SUCCESS_MS: u64 = 10_000;
 /// How long the end is waited for. A thread that is deep in a library's wait ends soon after, and
 /// gives nothing more.
 const GRACE: Duration = Duration::from_secs(2);
+/// How late a wait may notice the end.
+const STEP: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(
     config: Config,
@@ -65,13 +67,28 @@ impl Stop {
         *self.stop.borrow() || self.stop.has_changed().is_err()
     }
 
-    /// Waits, but not beyond the end.
-    fn wait(&mut self, time: Duration) {
+    /// Waits, but hardly beyond the end.
+    fn wait(&self, time: Duration) {
+        let clock = Monotonic::start();
+        let left = || time.saturating_sub(Duration::from_nanos(clock.nanos()));
+        while !self.is_set() && !left().is_zero() {
+            std::thread::sleep(left().min(STEP));
+        }
+    }
+
+    /// Runs on the runtime what needs one; `None` at the end.
+    pub(super) fn block_on<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         let stopped = self.stop.wait_for(|stop| *stop);
-        // Either way the caller asks `is_set`.
-        let _ = self
-            .handle
-            .block_on(async { tokio::time::timeout(time, stopped).await.is_ok() });
+        self.handle.block_on(async {
+            tokio::select! {
+                done = work => Some(done),
+                _ = stopped => None,
+            }
+        })
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
     }
 }
 
@@ -113,6 +130,9 @@ impl Supervisor {
                     trouble
                 }
             };
+            if self.stop.is_set() {
+                return;
+            }
             let reason = format!("{}: {}", self.config.address, trouble.reason);
             let told = self.outlet.state_blocking(SourceState::Offline, &reason);
             if told.is_err() {
@@ -137,7 +157,7 @@ impl Supervisor {
     }
 
     fn session(&mut self) -> Result<End, Gone> {
-        let mut source = match open(&self.config, &self.stop.handle) {
+        let mut source = match open(&self.config, &mut self.stop) {
             Ok(source) => source,
             Err(trouble) => return Ok(End::Trouble(trouble, 0)),
         };
@@ -176,9 +196,9 @@ impl Supervisor {
     }
 }
 
-fn open(config: &Config, handle: &Handle) -> Result<Box<dyn Source>, Trouble> {
+fn open(config: &Config, stop: &mut Stop) -> Result<Box<dyn Source>, Trouble> {
     Ok(match &config.address {
-        Address::Rtsp { url } => Box::new(rtsp::Rtsp::open(url, config, handle)?),
+        Address::Rtsp { url } => Box::new(rtsp::Rtsp::open(url, config, stop)?),
         Address::Http { url } => http::open(url, config)?,
         Address::V4l2 { device } => Box::new(v4l2::V4l2::open(device, config)?),
         Address::File { path } => file::open(path, config)?,

@@ -20,7 +20,10 @@ pub(super) fn rewritten(text: &str, addresses: &Addresses) -> Result<String, Str
     let table = DeTable::parse(text).map_err(|error| error.to_string())?;
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     for ((kind, id), keys) in addresses {
-        let listed = table.get_ref().get(*kind).and_then(|list| list.get_ref().as_array());
+        let listed = table
+            .get_ref()
+            .get(*kind)
+            .and_then(|list| list.get_ref().as_array());
         let tables = listed.into_iter().flatten();
         for one in tables.filter(|one| is(one, id)) {
             edit(text, one, keys, &mut edits);

@@ -1,6 +1,10 @@
 //! `basketd simulate`: a shop that does not exist, as a recording with its truth, or as devices at
 //! their real protocols.
 
+mod addresses;
+mod picture;
+mod serve;
+
 use std::io::BufWriter;
 use std::path::PathBuf;
 
@@ -19,6 +23,8 @@ pub(crate) struct Args {
 enum What {
     /// Writes store.toml, catalog.csv, recording.mcap and truth.jsonl of a number of visits.
     Day(Day),
+    /// Serves a recording's sensors as devices that the daemon can be connected to.
+    Serve(serve::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -85,7 +91,10 @@ enum Shop {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    let What::Day(day) = &args.what;
+    let day = match &args.what {
+        What::Day(day) => day,
+        What::Serve(args) => return serve::run(args),
+    };
     for file in ["store.toml", "catalog.csv", "recording.mcap", "truth.jsonl"] {
         let path = day.out.join(file);
         ensure!(

@@ -27,7 +27,10 @@ pub(super) fn drawn(width: u32, height: u32, message: &[u8]) -> Option<Vec<u8>> 
         let bright = 120 + ((x / 16 + y / 16) % 2) as u8 * 30;
         Rgb([bright; 3])
     });
-    let scale = [f64::from(width) / seen.width, f64::from(height) / seen.height];
+    let scale = [
+        f64::from(width) / seen.width,
+        f64::from(height) / seen.height,
+    ];
     for one in &seen.detections {
         let colour = match one.class.as_str() {
             "person" => [40, 60, 160],

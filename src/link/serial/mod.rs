@@ -140,15 +140,7 @@ impl Line {
     }
 
     fn failed(&self, what: &'static str, error: rusb::Error) -> PipeError {
-        match error {
-            rusb::Error::NoDevice => PipeError::Unplugged,
-            error => UsbError::Broken {
-                found: self.found.clone().into(),
-                what,
-                error,
-            }
-            .into(),
-        }
+        usb::of_transfer(&self.found, what, error)
     }
 }
 
@@ -195,13 +187,15 @@ impl BytePipe for Line {
 }
 
 impl Drop for Line {
-    /// The modem lines go down; the kernel's driver comes back with the handle's end.
+    /// The modem lines go down; the kernel's driver comes back. It takes the data interface along
+    /// with the control interface, so that data must be free first.
     fn drop(&mut self) {
         let closing = self.plan.bridge.closing(&self.plan);
         if let Err(error) = self.say(&closing) {
             tracing::debug!(device = %self.found, %error, "a line was not closed");
         }
-        for interface in self.plan.claims() {
+        let claims: Vec<u8> = self.plan.claims().collect();
+        for interface in claims.into_iter().rev() {
             if let Err(error) = self.handle.release_interface(interface) {
                 tracing::debug!(device = %self.found, %error, "an interface was not given back");
             }

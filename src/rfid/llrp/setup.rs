@@ -98,7 +98,7 @@ pub(super) async fn leave(mut connection: Connection) {
 
 /// Waits for the reader's word on the connection. One that says nothing is asked all the same:
 /// its answer tells what it is.
-async fn greeting(connection: &mut Connection) -> Result<(), Failure> {
+pub(super) async fn greeting(connection: &mut Connection) -> Result<(), Failure> {
     match timeout(GREETING, greeted(connection)).await {
         Ok(done) => done,
         Err(_elapsed) => Ok(()),
@@ -146,7 +146,7 @@ async fn clear(connection: &mut Connection) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn found(connection: &mut Connection) -> Result<Found, Failure> {
+pub(super) async fn found(connection: &mut Connection) -> Result<Found, Failure> {
     let response = connection.request(&commands::get_reader_config()).await?;
     Ok(response.map_or_else(|_refusal| Found::default(), |response| Found::of(&response)))
 }

@@ -14,8 +14,10 @@ const POWER_DBM: std::ops::RangeInclusive<f64> = -10.0..=36.0;
 /// Frames a second.
 const FPS: std::ops::RangeInclusive<f64> = 0.1..=120.0;
 /// Regions that modules on USB know.
-const REGIONS: [&str; 10] = [
-    "na", "eu", "eu2", "eu3", "in", "jp", "kr", "cn", "au", "open",
+const REGIONS: [&str; 34] = [
+    "na", "na2", "na3", "na4", "eu", "eu1", "eu2", "eu3", "eu4", "ar", "au", "bd", "cn", "cn2",
+    "hk", "id", "in", "is", "is2", "jp", "jp2", "jp3", "kr", "kr1", "mo", "my", "nz", "ph", "ru",
+    "sg", "th", "tw", "vn", "open",
 ];
 
 /// A reader's keys but for its antennas'.

@@ -24,13 +24,16 @@ use crate::ids::CameraIx;
 use crate::link::outlet::Outlet;
 use crate::link::secret::{self, Secret};
 use crate::link::subscriber::Subscriber;
+use crate::link::usb::UsbId;
 use crate::observation::SourceState;
 use crate::rfid;
 use crate::scale;
 use crate::store::{
     Camera, CameraLive, CameraSource, DoorSource, GateSource, Live as How, Mqtt, Reader,
-    ReaderLive, ReaderSource, ScaleSource, Store, Transport,
+    ReaderLive, ReaderProtocol, ReaderSource, ScaleSource, Store, Transport,
 };
+use crate::wire::thingmagic;
+use crate::wire::uhfreader18;
 
 /// What is read, and how: another one of these needs other supervisors.
 #[derive(Debug, Clone, PartialEq)]
@@ -245,10 +248,52 @@ impl Starting<'_> {
                     let config = llrp(reader, how, host, *port);
                     self.spawn(rfid::llrp::run(config, outlet, self.stopped.clone()));
                 }
-                ReaderSource::Usb { .. } => {
-                    self.cannot(outlet, "this version cannot read it".to_owned());
+                ReaderSource::Usb { id, protocol } => {
+                    self.usb_reader(reader, how, usb(id), *protocol, outlet);
                 }
             }
+        }
+    }
+
+    fn usb_reader(
+        &mut self,
+        reader: &Reader,
+        how: &ReaderLive,
+        device: UsbId,
+        protocol: ReaderProtocol,
+        outlet: Outlet,
+    ) {
+        let name = format!("rfid {}", reader.id);
+        match protocol {
+            ReaderProtocol::ThingMagic => {
+                let config = thingmagic(reader, how);
+                self.thread(name, move |stop| {
+                    rfid::thingmagic::run(device, &config, outlet, &stop);
+                });
+            }
+            ReaderProtocol::UhfReader18 => {
+                let config = uhfreader18(reader, how);
+                self.thread(name, move |stop| {
+                    rfid::uhfreader18::run(device, &config, outlet, &stop);
+                });
+            }
+        }
+    }
+
+    /// A supervisor that waits in system calls, and ends soon after it is told to.
+    fn thread(&mut self, name: String, work: impl FnOnce(watch::Receiver<bool>) + Send + 'static) {
+        let stop = self.stopped.clone();
+        let (done, ended) = tokio::sync::oneshot::channel::<()>();
+        let started = std::thread::Builder::new().name(name).spawn(move || {
+            let _done = done;
+            work(stop);
+        });
+        match started {
+            Ok(_) => self.spawn(async move {
+                // It is dropped, and nothing is sent.
+                ended.await.ok();
+            }),
+            Err(error) => tracing::error!("a sensor has no thread: {error}"),
         }
     }
 
@@ -263,8 +308,11 @@ impl Starting<'_> {
                     let (topic, how, stop) = (topic.clone(), how.clone(), self.stopped.clone());
                     self.spawn(scale::mqtt::run(topic, how, heard, outlet, stop));
                 }
-                ScaleSource::Hid(_) => {
-                    self.cannot(outlet, "this version cannot read it".to_owned());
+                ScaleSource::Hid(device) => {
+                    let device = usb(device);
+                    self.thread(format!("scale {id}"), move |stop| {
+                        scale::hid::run(device, outlet, &stop);
+                    });
                 }
             }
         }
@@ -372,6 +420,44 @@ fn llrp(reader: &Reader, how: &ReaderLive, host: &str, port: u16) -> rfid::llrp:
         rf_mode: how.rf_mode,
         report_every: how.report_every,
         keepalive_s: how.keepalive_s,
+    }
+}
+
+fn usb(id: &crate::store::UsbId) -> UsbId {
+    UsbId {
+        vendor: id.vendor,
+        product: id.product,
+        serial: id.serial.clone(),
+    }
+}
+
+fn thingmagic(reader: &Reader, how: &ReaderLive) -> rfid::thingmagic::Config {
+    let region = how
+        .region
+        .as_deref()
+        .and_then(thingmagic::Region::from_name);
+    let port = |port: &u16| {
+        Some(rfid::thingmagic::Antenna {
+            port: u8::try_from(*port).ok()?,
+            power_cdbm: how.power_cdbm.get(port).copied(),
+        })
+    };
+    rfid::thingmagic::Config {
+        region,
+        ports: reader.antennas.keys().filter_map(port).collect(),
+        ..rfid::thingmagic::Config::default()
+    }
+}
+
+fn uhfreader18(reader: &Reader, how: &ReaderLive) -> rfid::uhfreader18::Config {
+    let band = how.region.as_deref().and_then(uhfreader18::Band::from_name);
+    let power = how.power_cdbm.values().max();
+    let ports = reader.antennas.keys();
+    rfid::uhfreader18::Config {
+        band,
+        ports: ports.filter_map(|port| u8::try_from(*port).ok()).collect(),
+        power_dbm: power.and_then(|cdbm| u8::try_from(cdbm / 100).ok()),
+        ..rfid::uhfreader18::Config::default()
     }
 }
 

@@ -65,20 +65,36 @@ impl Air {
         reads
     }
 
+    /// Reads these tags once.
+    pub(super) fn once(
+        &mut self,
+        tags: &[Tag],
+        now_us: u64,
+        channels: usize,
+        listens: impl Fn(u16) -> bool,
+    ) -> Vec<Read> {
+        let heard = tags.iter().filter(|tag| listens(tag.antenna));
+        let reads = heard.map(|tag| read(&mut self.random, tag, now_us, channels));
+        reads.collect()
+    }
+
     fn one(&mut self, tag: usize, now_us: u64, channels: usize) -> Read {
-        let tag = &self.tags[tag];
-        let noise = self.random.normal() * f64::from(tag.noise_cdb);
-        let last = channels.max(1) as u64;
-        Read {
-            epc: tag.epc.clone(),
-            antenna: tag.antenna,
-            rssi_cdbm: tag.rssi_cdbm + noise as i32,
-            channel: self.random.int(1, last) as u16,
-            phase: (self.random.next() % 4096) as u16,
-            doppler: self.random.range(-160.0, 160.0) as i16,
-            first_us: now_us,
-            last_us: now_us,
-            count: 1,
-        }
+        read(&mut self.random, &self.tags[tag], now_us, channels)
+    }
+}
+
+fn read(random: &mut Random, tag: &Tag, now_us: u64, channels: usize) -> Read {
+    let noise = random.normal() * f64::from(tag.noise_cdb);
+    let last = channels.max(1) as u64;
+    Read {
+        epc: tag.epc.clone(),
+        antenna: tag.antenna,
+        rssi_cdbm: tag.rssi_cdbm + noise as i32,
+        channel: random.int(1, last) as u16,
+        phase: (random.next() % 4096) as u16,
+        doppler: random.range(-160.0, 160.0) as i16,
+        first_us: now_us,
+        last_us: now_us,
+        count: 1,
     }
 }

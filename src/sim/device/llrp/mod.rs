@@ -121,6 +121,8 @@ pub enum Order {
     /// Other tags lie before the antennas.
     Tags(Vec<Tag>),
     Rate(f64),
+    /// These are read now, once each, where somebody reads at their antennas.
+    Reads(Vec<Tag>),
     /// Closes each new connection without a word.
     TurnAway(bool),
     /// Says to each new connection that another client has the reader.

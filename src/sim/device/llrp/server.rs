@@ -1,5 +1,6 @@
 //! The reader's sockets: one client, the others turned away, and what is wrong with the line.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -245,13 +246,20 @@ impl Server {
         }
         let now = self.now_us();
         let channels = self.device.setup.channels_khz.len();
-        let antennas = self.device.reading().unwrap_or_default().antennas;
-        let gone = &self.device.disconnected;
-        let listens = |id: u16| antennas.contains(&id) && !gone.contains(&id);
+        let listens = self.listening();
+        let listens = |id: u16| listens.contains(&id);
         let reads = self.air.read(elapsed, now, channels, listens);
         let counts = self.device.read(reads, now);
         self.count(counts);
         self.flush().await;
+    }
+
+    /// The antennas at which tags are read.
+    fn listening(&self) -> BTreeSet<u16> {
+        let reading = self.device.reading().unwrap_or_default();
+        let gone = &self.device.disconnected;
+        let antennas = reading.antennas.into_iter();
+        antennas.filter(|id| !gone.contains(id)).collect()
     }
 
     fn feeds_unpaced(&self) -> bool {
@@ -334,6 +342,15 @@ impl Server {
         match order {
             Order::Tags(tags) => self.air.tags = tags,
             Order::Rate(rate) => self.air.reads_per_s = rate,
+            Order::Reads(tags) => {
+                let channels = self.device.setup.channels_khz.len();
+                let listens = self.listening();
+                let reads = self
+                    .air
+                    .once(&tags, now, channels, |id| listens.contains(&id));
+                let counts = self.device.read(reads, now);
+                self.count(counts);
+            }
             Order::TurnAway(on) => self.turns_away = on,
             Order::Busy(on) => self.busy = on,
             Order::Silence(on) => self.silence(on),

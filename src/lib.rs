@@ -58,9 +58,9 @@
 //! | 7 | [`wire`] | pure codecs: recording messages, events, commands, topics, schemas |
 //! | | purity line | |
 //! | 8 | [`clock`] | the only file that reads a clock |
-//! | 9 | [`link`] | MQTT, secrets: ways in and out that several edges share |
+//! | 9 | [`link`] | MQTT, USB, serial lines, secrets: ways in and out that several edges share |
 //! | 10 | [`vision`], [`recording`], [`outbox`], [`uplink`], [`console`] | models over frames; recorded sensor files and the journal; events until the backend has them; the way there; the box's own pages |
-//! | 11 | [`sim`] | a shop that does not exist: recordings with their truth |
+//! | 11 | [`sim`] | a shop that does not exist: recordings with their truth, and devices that speak real protocols |
 //! | 12 | [`app`] | one file for each subcommand; `app/run` is the daemon |
 //!
 //! # Invariants

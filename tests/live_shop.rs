@@ -269,3 +269,147 @@ fn a_busy_shop_loses_nothing() {
         delays.len()
     );
 }
+
+/// A reader that can be unplugged and plugged in again where it was.
+struct Plug {
+    at: SocketAddr,
+    stop: Option<watch::Sender<bool>>,
+}
+
+impl Plug {
+    fn new() -> Self {
+        Self {
+            at: SocketAddr::from(([127, 0, 0, 1], support::shop::free_port())),
+            stop: None,
+        }
+    }
+
+    fn plug_in(&mut self, runtime: &Runtime, n: u32) {
+        let (stop, stopped) = watch::channel(false);
+        let feed = Feed::new(40, 1, false, Some(50.0)).beginning_at(n * 1000);
+        let setup = ReaderSetup {
+            feed: Some(feed),
+            ..ReaderSetup::default()
+        };
+        let at = self.at.to_string();
+        let started = Reader::start(setup, &at, stopped);
+        runtime.block_on(started).unwrap();
+        self.stop = Some(stop);
+    }
+
+    fn pull(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            stop.send_replace(true);
+        }
+    }
+}
+
+fn eye(at: SocketAddr) -> mjpeg::Camera {
+    let address = at;
+    mjpeg::Camera::start(mjpeg::Options {
+        address,
+        ..mjpeg::Options::default()
+    })
+    .unwrap()
+}
+
+#[test]
+fn everything_is_unplugged_and_back_in_turn_and_all_at_once() {
+    if !has("mosquitto") {
+        return;
+    }
+    let shop = Shop::new();
+    let mut broker = shop.broker();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut plugs = [Plug::new(), Plug::new()];
+    let places: Vec<SocketAddr> = (0..2)
+        .map(|_| SocketAddr::from(([127, 0, 0, 1], support::shop::free_port())))
+        .collect();
+    let mut cameras: Vec<Option<mjpeg::Camera>> = places.iter().map(|at| Some(eye(*at))).collect();
+    for (n, plug) in plugs.iter_mut().enumerate() {
+        plug.plug_in(&runtime, n as u32);
+    }
+    let mut text = String::from(
+        "[store]\nid = \"corner\"\ncatalog = \"catalog.csv\"\n\
+         [[zone]]\nid = \"door\"\nkinds = [\"entry\", \"exit\"]\npolygon = [[0, 0], [1, 0], [1, 1], [0, 1]]\n\
+         [[gate]]\nid = \"door\"\nzone = \"door\"\n[[gondola]]\nid = \"g1\"\nfront = [[0, 3], [2, 3]]\n\
+         [[gondola.shelf]]\nid = \"s1\"\nfacings = []\n[[scale]]\nid = \"p1\"\nshelf = \"s1\"\nfrom = 0\n\
+         to = 2\nsource = \"mqtt:plates/0\"\npath = \"load.value\"\n",
+    );
+    for (n, plug) in plugs.iter().enumerate() {
+        writeln!(
+            text,
+            "[[reader]]\nid = \"r{n}\"\nsource = \"llrp://{}\"\nantennas = [{{ port = 1, shelf = \"s1\" }}]",
+            plug.at
+        )
+        .unwrap();
+    }
+    for (n, at) in places.iter().enumerate() {
+        writeln!(
+            text,
+            "[[camera]]\nid = \"cam{n}\"\nsource = \"http://{at}/stream\"\nview = \"floor\"\nwidth = 320\n\
+             height = 240\nfloor_from_image = [[0.01, 0, 0], [0, 0.01, 0], [0, 0, 1]]"
+        )
+        .unwrap();
+    }
+    let settings = shop.settings("", "puback");
+    std::fs::write(shop.path("store.toml"), format!("{text}{settings}")).unwrap();
+    std::fs::write(shop.path("catalog.csv"), "gtin,name,price,weight_g\n").unwrap();
+    let (_stop_board, stopped) = watch::channel(false);
+    runtime.spawn(scales(shop.broker_port, stopped.clone()));
+    let mut daemon = shop.daemon(&[]);
+    shop.wait_ready();
+    let is = |name: &str, up: bool| {
+        let metric = format!("basketd_source_up{{source=\"{name}\"}}");
+        let wanted = f64::from(u8::from(up));
+        wait_for(&format!("{name} {up}"), SOON, || {
+            shop.metric(&metric) == Some(wanted)
+        });
+    };
+    let all = [
+        "rfid/r0",
+        "rfid/r1",
+        "camera/cam0",
+        "camera/cam1",
+        "scale/p1",
+    ];
+    all.iter().for_each(|name| is(name, true));
+    // In turn: the others do not notice.
+    for n in 0..2 {
+        plugs[n].pull();
+        is(&format!("rfid/r{n}"), false);
+        is(&format!("rfid/r{}", 1 - n), true);
+        plugs[n].plug_in(&runtime, n as u32);
+        is(&format!("rfid/r{n}"), true);
+        cameras[n].take().unwrap().die();
+        is(&format!("camera/cam{n}"), false);
+        is(&format!("camera/cam{}", 1 - n), true);
+        cameras[n] = Some(eye(places[n]));
+        is(&format!("camera/cam{n}"), true);
+    }
+    // All at once, the broker among them.
+    broker.kill();
+    plugs.iter_mut().for_each(Plug::pull);
+    cameras.clear();
+    all.iter().for_each(|name| is(name, false));
+    let (code, ready) = shop.page("/readyz").unwrap();
+    assert_eq!(code, 200);
+    for name in all {
+        assert!(ready.contains(&format!("{name} is offline: ")), "{ready}");
+    }
+    let _broker = shop.broker();
+    runtime.spawn(scales(shop.broker_port, stopped));
+    for (n, plug) in plugs.iter_mut().enumerate() {
+        plug.plug_in(&runtime, n as u32);
+    }
+    let _cameras: Vec<mjpeg::Camera> = places.iter().map(|at| eye(*at)).collect();
+    all.iter().for_each(|name| is(name, true));
+    assert!(daemon.is_running());
+    let (code, _) = daemon.terminate();
+    assert_eq!(code, Some(0));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+}

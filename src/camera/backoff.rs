@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-const FIRST: Duration = Duration::from_millis(250);
-
 #[derive(Debug, Clone)]
 pub(super) struct Backoff {
     next: Duration,
@@ -12,18 +10,20 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new() -> Self {
-        Self { next: FIRST }
+        Self {
+            next: Duration::ZERO,
+        }
     }
 
     pub(super) fn reset(&mut self) {
-        self.next = FIRST;
+        self.next = Duration::ZERO;
     }
 
-    /// The next wait, at most `cap`; half of it is chance (0 to 255), so that many cameras on one
-    /// switch do not come back at once.
-    pub(super) fn wait(&mut self, cap: Duration, chance: u8) -> Duration {
-        let whole = self.next.min(cap);
-        self.next = (whole * 2).min(cap);
+    /// The next wait, between `least` and `most`; half of it is chance (0 to 255), so that many
+    /// cameras on one switch do not come back at once.
+    pub(super) fn wait(&mut self, (least, most): (Duration, Duration), chance: u8) -> Duration {
+        let whole = self.next.clamp(least, most);
+        self.next = whole * 2;
         whole / 2 + whole * u32::from(chance) / (2 * 255)
     }
 }
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn waits_grow_to_their_cap_and_begin_again() {
         let mut backoff = Backoff::new();
-        let cap = Duration::from_secs(2);
+        let cap = (Duration::from_millis(250), Duration::from_secs(2));
         let waits: Vec<_> = (0..5).map(|_| backoff.wait(cap, 255).as_millis()).collect();
         assert_eq!(waits, [250, 500, 1000, 2000, 2000]);
         assert_eq!(backoff.wait(cap, 0).as_millis(), 1000);

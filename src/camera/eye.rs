@@ -26,7 +26,7 @@ impl Eye {
     pub(super) fn new(config: &Config, take: Arc<TakeFrame>) -> Self {
         Self {
             take,
-            pace: Pace::new(config.max_fps),
+            pace: Pace::new(config.fps()),
             gate: config.motion.map(Gate::new),
             occupied: Arc::clone(&config.occupied),
             health: Health::new(config.limits),

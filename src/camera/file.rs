@@ -21,7 +21,7 @@ use crate::wire::jpeg::{self, Walk, Walked};
 const READ: usize = 64 * 1024;
 
 pub(super) fn open(path: &Path, config: &Config) -> Result<Box<dyn Source>, Trouble> {
-    let pace = Pacer::new(config.max_fps);
+    let pace = Pacer::new(config.fps());
     if path.is_dir() {
         return Ok(Box::new(Folder::open(path, pace)?));
     }
@@ -50,11 +50,10 @@ struct Pacer {
 }
 
 impl Pacer {
-    fn new(max_fps: f64) -> Self {
-        let fps = if max_fps.is_finite() { max_fps } else { 10.0 };
+    fn new(fps: f64) -> Self {
         Self {
             clock: Monotonic::start(),
-            interval_us: (1e6 / fps.clamp(0.02, 100.0)) as u64,
+            interval_us: (1e6 / fps) as u64,
             due_us: 0,
         }
     }

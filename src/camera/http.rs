@@ -20,6 +20,7 @@ use crate::wire::jpeg;
 use crate::wire::multipart::Multipart;
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(10);
 const REDIRECTS_MAX: usize = 3;
 const CHUNK: usize = 32 * 1024;
 /// Pictures in a row that are none.
@@ -34,7 +35,7 @@ pub(super) fn open(url: &str, config: &Config) -> Result<Box<dyn Source>, Troubl
     let kind = kind.trim().to_ascii_lowercase();
     match kind.as_str() {
         "image/jpeg" | "image/jpg" => {
-            let interval = Duration::from_secs_f64(1.0 / config.max_fps.clamp(0.02, 60.0));
+            let interval = Duration::from_secs_f64(1.0 / config.fps());
             let mut snapshots = Snapshots::new(client, interval);
             snapshots.next = Some(snapshot(response)?);
             Ok(Box::new(snapshots))
@@ -179,14 +180,28 @@ impl Bad {
     }
 }
 
-fn snapshot(mut response: Response<Body>) -> Result<Vec<u8>, Trouble> {
-    let body = response.body_mut().with_config().limit(PICTURE_MAX as u64);
-    body.read_to_vec().map_err(|error| match error {
-        ureq::Error::BodyExceedsLimit(_) => {
-            Trouble::refused(format!("its snapshot is larger than {PICTURE_MAX} bytes"))
+/// A whole snapshot; a camera that gives it byte by byte is not waited for.
+fn snapshot(response: Response<Body>) -> Result<Vec<u8>, Trouble> {
+    let clock = Monotonic::start();
+    let mut reader = response.into_body().into_reader();
+    let (mut whole, mut chunk) = (Vec::new(), vec![0; CHUNK]);
+    loop {
+        let count = reader.read(&mut chunk).map_err(|e| read_trouble(&e))?;
+        if count == 0 {
+            return Ok(whole);
         }
-        error => trouble(&error),
-    })
+        whole.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        if whole.len() > PICTURE_MAX {
+            let reason = format!("its snapshot is larger than {PICTURE_MAX} bytes");
+            return Err(Trouble::refused(reason));
+        }
+        if u128::from(clock.millis()) > SNAPSHOT_TIMEOUT.as_millis() {
+            let s = SNAPSHOT_TIMEOUT.as_secs();
+            return Err(Trouble::broken(format!(
+                "its snapshot is not whole after {s} s"
+            )));
+        }
+    }
 }
 
 /// Asks, answers questions for a password, follows redirects.
@@ -262,12 +277,12 @@ impl Client {
         }
         let Some(login) = &mut self.login else {
             let why = "it asks for a login: set `username` and `password_file`";
-            return Err(Trouble::refused(why));
+            return Err(Trouble::login(why));
         };
         let stale = question.to_ascii_lowercase().contains("stale=true");
         if asked > 1 && !stale {
             let user = login.user();
-            return Err(Trouble::refused(format!(
+            return Err(Trouble::login(format!(
                 "it does not take the user `{user}` with this password"
             )));
         }
@@ -291,7 +306,7 @@ impl Client {
         // What was redirected is asked from its beginning the next time.
         self.url = self.home.clone();
         match status {
-            401 => Trouble::refused("it takes no login that was tried (401)"),
+            401 => Trouble::login("it takes no login that was tried (401)"),
             403 => Trouble::refused("it forbids it (403): the user lacks the right to watch"),
             404 => Trouble::refused("it knows no such path (404): see its manual"),
             300..=399 => Trouble::refused(format!("it leads round in circles ({status})")),

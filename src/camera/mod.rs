@@ -167,12 +167,32 @@ impl Config {
             occupied: Arc::default(),
         }
     }
+
+    /// The frame-rate cap, between one a minute and a hundred a second; what is no number means
+    /// ten.
+    pub(crate) fn fps(&self) -> f64 {
+        let fps = if self.max_fps.is_finite() {
+            self.max_fps
+        } else {
+            10.0
+        };
+        fps.clamp(1.0 / 60.0, 100.0)
+    }
 }
 
+/// Without what may be secret in it: some cameras take user and password in the query.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rtsp { url } | Self::Http { url } => f.write_str(url),
+            Self::Rtsp { url } | Self::Http { url } => {
+                let (place, query) = match url.split_once('?') {
+                    Some((place, _)) => (place, "?…"),
+                    None => (url.as_str(), ""),
+                };
+                let (scheme, rest) = place.split_once("://").unwrap_or(("", place));
+                let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+                write!(f, "{scheme}://{rest}{query}")
+            }
             Self::V4l2 { device } => write!(f, "{}", device.display()),
             Self::File { path } => write!(f, "{}", path.display()),
         }
@@ -188,4 +208,40 @@ pub async fn run(
     stop: watch::Receiver<bool>,
 ) {
     supervisor::run(config, frames, outlet, stop).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_secret() {
+        let shown = |url: &str| {
+            Address::Http {
+                url: url.to_owned(),
+            }
+            .to_string()
+        };
+        assert_eq!(shown("http://cam:80/a/b"), "http://cam:80/a/b");
+        assert_eq!(shown("http://u:p@cam/a?pwd=x"), "http://cam/a?…");
+    }
+
+    #[test]
+    fn any_cap_is_a_rate() {
+        let mut config = Config::new(
+            "x",
+            Address::File {
+                path: PathBuf::new(),
+            },
+        );
+        for (max_fps, fps) in [
+            (f64::NAN, 10.0),
+            (-1.0, 1.0 / 60.0),
+            (1e9, 100.0),
+            (5.0, 5.0),
+        ] {
+            config.max_fps = max_fps;
+            assert_eq!(config.fps(), fps);
+        }
+    }
 }

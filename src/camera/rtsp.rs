@@ -334,11 +334,11 @@ fn trouble(error: &retina::Error, user: Option<&str>) -> Trouble {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
     match (error.status_code(), user) {
-        (Some(401), Some(user)) => Trouble::refused(format!(
+        (Some(401), Some(user)) => Trouble::login(format!(
             "it does not take the user `{user}` with this password (401)"
         )),
         (Some(401), None) => {
-            Trouble::refused("it asks for a login: set `username` and `password_file` (401)")
+            Trouble::login("it asks for a login: set `username` and `password_file` (401)")
         }
         (Some(403), _) => {
             Trouble::refused("it forbids it (403): the user lacks the right to watch")

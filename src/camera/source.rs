@@ -68,19 +68,23 @@ pub(super) enum Kind {
     Unreachable,
     /// It answered, and then no more or nonsense.
     Broken,
-    /// It answers, and will not give: a person must change something. Cameras lock out who tries a
-    /// wrong password too often.
+    /// It answers, and will not give: a person must change something.
     Refused,
+    /// It does not take user and password. Cameras lock out for half an hour who tries a wrong one
+    /// some seven times.
+    Login,
 }
 
 impl Kind {
-    /// The longest wait before the next attempt.
-    pub(super) fn patience(self) -> Duration {
-        match self {
-            Self::Unreachable => Duration::from_secs(2),
-            Self::Broken => Duration::from_secs(5),
-            Self::Refused => Duration::from_secs(30),
-        }
+    /// The shortest and the longest wait before the next attempt.
+    pub(super) fn patience(self) -> (Duration, Duration) {
+        let (least, most) = match self {
+            Self::Unreachable => (250, 2_000),
+            Self::Broken => (250, 5_000),
+            Self::Refused => (250, 30_000),
+            Self::Login => (15_000, 300_000),
+        };
+        (Duration::from_millis(least), Duration::from_millis(most))
     }
 }
 
@@ -95,6 +99,10 @@ impl Trouble {
 
     pub(super) fn refused(reason: impl Into<String>) -> Self {
         Self::new(Kind::Refused, reason)
+    }
+
+    pub(super) fn login(reason: impl Into<String>) -> Self {
+        Self::new(Kind::Login, reason)
     }
 
     fn new(kind: Kind, reason: impl Into<String>) -> Self {

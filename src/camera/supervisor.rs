@@ -32,7 +32,8 @@ pub(super) async fn run(
     mut stop: watch::Receiver<bool>,
 ) {
     let (done, mut ended) = oneshot::channel::<()>();
-    let name = format!("camera {}", config.name);
+    // A thread's name may hold no zero.
+    let name = format!("camera {}", config.name.replace('\0', ""));
     let handle = Handle::current();
     let thread_stop = Stop {
         stop: stop.clone(),

@@ -51,12 +51,7 @@ impl V4l2 {
             .video_capture(PixFormat::new(width, height, wanted))
             .map_err(|error| trouble(&error))?;
         let layout = layout(&capture)?;
-        let fps = if config.max_fps.is_finite() {
-            config.max_fps
-        } else {
-            10.0
-        };
-        let fps = fps.ceil().clamp(1.0, 120.0) as u32;
+        let fps = config.fps().ceil() as u32;
         // Not every device can be asked for a rate; the cap holds anyway.
         if let Err(error) = capture.set_frame_interval(Fract::new(1, fps)) {
             tracing::debug!(%error, "{} keeps its own frame rate", path.display());

@@ -113,7 +113,7 @@ fn yuv_to_rgb(bencher: Bencher<'_, '_>, (width, height): (usize, usize)) {
 #[divan::bench]
 fn jpeg_check(bencher: Bencher<'_, '_>) {
     let picture = jpeg_picture();
-    bencher.counter(divan::counter::BytesCount::new(picture.len()));
+    let bencher = bencher.counter(divan::counter::BytesCount::new(picture.len()));
     bencher.bench_local(|| jpeg::check(&picture));
 }
 
@@ -131,7 +131,7 @@ fn multipart_parse(bencher: Bencher<'_, '_>, lengths: bool) {
     else {
         return;
     };
-    bencher.counter(divan::counter::BytesCount::new(part.len()));
+    let bencher = bencher.counter(divan::counter::BytesCount::new(part.len()));
     bencher.bench_local(|| {
         let mut parts = 0;
         for chunk in part.chunks(1448) {

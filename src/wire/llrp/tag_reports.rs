@@ -97,7 +97,7 @@ pub fn tag_reports(message: &[u8]) -> TagReports<'_> {
     let checked = body(message);
     TagReports {
         end: message.len(),
-        left: *checked.as_ref().unwrap_or(&&[][..]),
+        left: checked.as_ref().map_or(&[], |body| body),
         refused: checked.err(),
     }
 }

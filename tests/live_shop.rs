@@ -94,7 +94,9 @@ async fn scales(broker: u16, stop: watch::Receiver<bool>) {
         session_s: None,
     };
     let mut connection = Connection::open(&options, &[]).await.unwrap();
-    let mut tick = tokio::time::interval(Duration::from_millis(1000 / u64::from(WEIGHTS_PER_S)));
+    // One after another: a broker takes some twenty messages at once of a client.
+    let period = Duration::from_micros(1_000_000 / u64::from(WEIGHTS_PER_S * SCALES));
+    let mut tick = tokio::time::interval(period);
     let mut turn = 0_u32;
     loop {
         tokio::select! {
@@ -108,11 +110,10 @@ async fn scales(broker: u16, stop: watch::Receiver<bool>) {
             return;
         }
         turn += 1;
-        for scale in 0..SCALES {
-            let noise = f64::from((turn * 7 + scale * 13) % 9) / 10.0;
-            let payload = format!("{{\"load\": {{\"value\": {}}}}}", 1500.0 + noise);
-            connection.publish(0, Message::new(format!("plates/{scale}"), payload));
-        }
+        let noise = f64::from(turn * 7 % 9) / 10.0;
+        let payload = format!("{{\"load\": {{\"value\": {}}}}}", 1500.0 + noise);
+        let topic = format!("plates/{}", turn % SCALES);
+        connection.publish(0, Message::new(topic, payload));
     }
 }
 
@@ -343,7 +344,8 @@ fn everything_is_unplugged_and_back_in_turn_and_all_at_once() {
     for (n, plug) in plugs.iter().enumerate() {
         writeln!(
             text,
-            "[[reader]]\nid = \"r{n}\"\nsource = \"llrp://{}\"\nantennas = [{{ port = 1, shelf = \"s1\" }}]",
+            "[[reader]]\nid = \"r{n}\"\nsource = \"llrp://{}\"\nantennas = [{{ port = 1, shelf = \"s1\" }}, \
+             {{ port = 2, shelf = \"s1\" }}, {{ port = 3, shelf = \"s1\" }}, {{ port = 4, shelf = \"s1\" }}]",
             plug.at
         )
         .unwrap();

@@ -1,6 +1,8 @@
 //! RO_ACCESS_REPORT to tag reads: what was left out is filled in, channels become frequencies, and
 //! the reader's times the box's. No allocation for each tag.
 
+use std::collections::BTreeSet;
+
 use super::events::Stamp;
 use super::reader_clock::ReaderClock;
 use crate::clock::{self, Monotonic};
@@ -44,14 +46,17 @@ pub(super) struct Reports {
     pub(super) oddities: Oddities,
 }
 
+/// Antennas that nobody asked for and that are told: readers have up to 32 ports.
+const UNASKED_MAX: usize = 32;
+
 /// What was strange, since the connection began.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Oddities {
     /// Reports without antenna, where several could be meant.
     pub(super) no_antenna: bool,
     pub(super) no_rssi: bool,
-    /// An antenna that nobody asked for.
-    pub(super) unasked: Option<u16>,
+    /// Antennas that nobody asked for, the first few.
+    pub(super) unasked: BTreeSet<u16>,
     /// The reader's clock was set.
     clock_set: bool,
 }
@@ -157,7 +162,10 @@ impl Reports {
             return Some(only);
         };
         if !self.antennas.contains(&antenna) {
-            self.oddities.unasked = Some(antenna);
+            let unasked = &mut self.oddities.unasked;
+            if unasked.len() < UNASKED_MAX {
+                unasked.insert(antenna);
+            }
             return None;
         }
         Some(antenna)

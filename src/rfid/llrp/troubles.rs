@@ -68,8 +68,9 @@ impl Troubles {
 }
 
 fn oddities(odd: &Oddities) -> impl Iterator<Item = String> {
-    let unasked = odd.unasked.map(|antenna| {
-        format!("it reads at antenna {antenna} too, which is not in the store file: dropped")
+    let unasked = (!odd.unasked.is_empty()).then(|| {
+        let ids = list(&odd.unasked);
+        format!("it reads at antenna {ids} too, which is not in the store file: dropped")
     });
     let no_antenna = odd.no_antenna.then(|| {
         "its reports name no antenna, and it has several: what they tell is dropped".to_owned()

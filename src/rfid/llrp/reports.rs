@@ -1,6 +1,8 @@
 //! RO_ACCESS_REPORT to tag reads: what was left out is filled in, channels become frequencies, and
 //! the reader's times the box's. No allocation for each tag.
 
+use std::collections::BTreeSet;
+
 use super::events::Stamp;
 use super::reader_clock::ReaderClock;
 use crate::clock::{self, Monotonic};
@@ -41,6 +43,8 @@ pub(super) struct Reports {
     carry: Carry,
     utc: ReaderClock,
     uptime: ReaderClock,
+    /// Antennas of which the reader said at first that none is connected: not all readers know.
+    pub(super) unheard: BTreeSet<u16>,
     pub(super) oddities: Oddities,
 }
 
@@ -57,13 +61,14 @@ pub(super) struct Oddities {
 }
 
 impl Reports {
-    pub(super) fn new(antennas: Vec<u16>, channels: Vec<u32>) -> Self {
+    pub(super) fn new(antennas: Vec<u16>, channels: Vec<u32>, unheard: BTreeSet<u16>) -> Self {
         Self {
             antennas,
             channels,
             carry: Carry::default(),
             utc: ReaderClock::default(),
             uptime: ReaderClock::default(),
+            unheard,
             oddities: Oddities::default(),
         }
     }
@@ -143,6 +148,9 @@ impl Reports {
             doppler_chz: report.doppler_chz(),
             ..TagReport::new(epc, antenna, rssi_cdbm)
         };
+        if !self.unheard.is_empty() {
+            self.unheard.remove(&antenna);
+        }
         let captured_at = self.captured_at(report, arrival);
         into.push(captured_at, |out| read.write(out));
     }

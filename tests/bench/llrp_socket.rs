@@ -2,7 +2,8 @@
 //! as fast as it can, JSON included. The reader has a thread of its own; reports were made before.
 //!
 //! `cargo bench --bench llrp_socket`, and `… -- serve 5084 100` for a reader alone, with 100 tags in
-//! each report, to which other clients can be connected for comparison.
+//! each report, to which other clients can be connected for comparison; with 0, one that reads three
+//! tags as a reader does.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +21,7 @@ use std::time::Duration;
 use basketd::clock::Stopwatch;
 use basketd::link::outlet::{Outlet, Told};
 use basketd::rfid::llrp::{Config, run};
-use basketd::sim::device::llrp::{Feed, Reader, ReaderSetup};
+use basketd::sim::device::llrp::{Feed, Reader, ReaderSetup, Tag};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
@@ -34,7 +35,11 @@ fn main() {
         let address = format!("127.0.0.1:{}", number(1, 5084));
         let each = number(2, 100);
         println!("a reader with {each} tags in each report at {address}");
-        runtime().block_on(serve(setup(each, false, None), &address, |_| {}));
+        let setup = match each {
+            0 => few_tags(),
+            each => setup(each, false, None),
+        };
+        runtime().block_on(serve(setup, &address, |_| {}));
         return;
     }
     println!("reads/s (best of 3), {READS} reads each, one core for the client");
@@ -61,6 +66,20 @@ fn setup(each: u32, impinj: bool, reads_per_s: Option<f64>) -> ReaderSetup {
     ReaderSetup {
         impinj,
         feed: Some(Feed::new(10_000 / each.max(1), each, impinj, reads_per_s)),
+        ..ReaderSetup::default()
+    }
+}
+
+fn few_tags() -> ReaderSetup {
+    let tag = |antenna: u16| Tag {
+        epc: vec![0x30, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, antenna as u8],
+        antenna,
+        rssi_cdbm: -5000,
+        noise_cdb: 200,
+    };
+    ReaderSetup {
+        impinj: true,
+        tags: (1..=3).map(tag).collect(),
         ..ReaderSetup::default()
     }
 }

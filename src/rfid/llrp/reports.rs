@@ -43,6 +43,8 @@ pub(super) struct Reports {
     carry: Carry,
     utc: ReaderClock,
     uptime: ReaderClock,
+    /// Antennas of which the reader said at first that none is connected: not all readers know.
+    pub(super) unheard: BTreeSet<u16>,
     pub(super) oddities: Oddities,
 }
 
@@ -62,13 +64,14 @@ pub(super) struct Oddities {
 }
 
 impl Reports {
-    pub(super) fn new(antennas: Vec<u16>, channels: Vec<u32>) -> Self {
+    pub(super) fn new(antennas: Vec<u16>, channels: Vec<u32>, unheard: BTreeSet<u16>) -> Self {
         Self {
             antennas,
             channels,
             carry: Carry::default(),
             utc: ReaderClock::default(),
             uptime: ReaderClock::default(),
+            unheard,
             oddities: Oddities::default(),
         }
     }
@@ -148,6 +151,9 @@ impl Reports {
             doppler_chz: report.doppler_chz(),
             ..TagReport::new(epc, antenna, rssi_cdbm)
         };
+        if !self.unheard.is_empty() {
+            self.unheard.remove(&antenna);
+        }
         let captured_at = self.captured_at(report, arrival);
         into.push(captured_at, |out| read.write(out));
     }

@@ -99,10 +99,11 @@ pub(super) async fn leave(mut connection: Connection) {
 /// Waits for the reader's word on the connection. One that says nothing is asked all the same:
 /// its answer tells what it is.
 pub(super) async fn greeting(connection: &mut Connection) -> Result<(), Failure> {
-    match timeout(GREETING, greeted(connection)).await {
-        Ok(done) => done,
-        Err(_elapsed) => Ok(()),
+    if let Ok(done) = timeout(GREETING, greeted(connection)).await {
+        done?;
     }
+    connection.ours = true;
+    Ok(())
 }
 
 async fn greeted(connection: &mut Connection) -> Result<(), Failure> {

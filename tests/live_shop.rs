@@ -415,3 +415,78 @@ fn everything_is_unplugged_and_back_in_turn_and_all_at_once() {
     assert_eq!(code, Some(0));
     runtime.shutdown_timeout(Duration::from_secs(1));
 }
+
+/// What the journal has of tags, and what it has of losses.
+fn taken_and_lost(shop: &Shop) -> (u64, u64) {
+    let (mut taken, mut lost) = (0, 0);
+    for entry in std::fs::read_dir(shop.path("state/journal")).unwrap() {
+        basketd::recording::stream(&entry.unwrap().path(), &mut |message| match message
+            .channel
+            .topic
+            .as_str()
+        {
+            "/rfid/r0" => taken += 1,
+            "/gap" => {
+                let gap: serde_json::Value = serde_json::from_slice(message.payload).unwrap();
+                lost += gap["lost"].as_u64().unwrap();
+            }
+            _ => {}
+        })
+        .unwrap();
+    }
+    (taken, lost)
+}
+
+#[test]
+fn a_flood_is_taken_in_or_counted() {
+    let shop = Shop::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let setup = ReaderSetup {
+        feed: Some(Feed::new(12, 100, false, None)),
+        ..ReaderSetup::default()
+    };
+    let (at, control) = runtime
+        .block_on(Reader::start(setup, "127.0.0.1:0", stopped))
+        .unwrap();
+    let mut text = String::from(
+        "[store]\nid = \"flood\"\ncatalog = \"catalog.csv\"\n[state]\ndir = \"state\"\n[[zone]]\nid = \"door\"\n\
+         kinds = [\"entry\", \"exit\"]\npolygon = [[0, 0], [1, 0], [1, 1], [0, 1]]\n[[gondola]]\nid = \"g1\"\n\
+         front = [[0, 3], [2, 3]]\n[[gondola.shelf]]\nid = \"s1\"\nfacings = []\n",
+    );
+    let ports = (1..=4).map(|port| format!("{{ port = {port}, shelf = \"s1\" }}"));
+    let ports: Vec<String> = ports.collect();
+    writeln!(
+        text,
+        "[[reader]]\nid = \"r0\"\nsource = \"llrp://{at}\"\nantennas = [{}]\n[console]\nlisten = \"127.0.0.1:{}\"",
+        ports.join(", "),
+        shop.console_port
+    )
+    .unwrap();
+    std::fs::write(shop.path("store.toml"), text).unwrap();
+    std::fs::write(shop.path("catalog.csv"), "gtin,name,price,weight_g\n").unwrap();
+    let mut daemon = shop.daemon(&[]);
+    shop.wait_ready();
+    let inputs = || shop.metric("basketd_inputs_total").unwrap_or(0.0);
+    wait_for("reads", SOON, || inputs() > 10_000.0);
+    let (before, watch) = (inputs(), basketd::clock::Stopwatch::start());
+    std::thread::park_timeout(Duration::from_secs(3));
+    let rate = (inputs() - before) / (watch.nanos() as f64 / 1e9);
+    let resident = daemon.resident_kib() / 1024;
+    let (code, _) = daemon.terminate();
+    assert_eq!(code, Some(0), "{}", daemon.told());
+    let told = control.seen().reads;
+    stop.send_replace(true);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    let (taken, lost) = taken_and_lost(&shop);
+    println!(
+        "{rate:.0} reads/s from the socket to the engine, {resident} MiB; {taken} taken, {lost} counted as lost, {told} told"
+    );
+    // What lay in the sockets when the daemon ended is nobody's.
+    let on_the_way = 200_000;
+    assert!(taken + lost <= told && taken + lost + on_the_way >= told);
+}

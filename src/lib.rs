@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!    LIVE                                                     REPLAY
-//!  readers, cameras, scales, gates (to come), a tape ──       a recording (MCAP), recording/
+//!  rfid/ camera/ scale/ gate/ ─► Outlets; or a tape         a recording (MCAP), recording/
 //!  commands over MQTT, the store file                              │ wire/ decodes
 //!         │ bounded queues, vision/ (inference)                    │
 //!         ▼                                                        ▼
@@ -41,6 +41,19 @@
 //! | `tape` | a recording that is played as if it were live | waits for the engine |
 //! | commands, console, standing state | nothing that must survive | refuse, or the latest wins |
 //!
+//! # Live sensors
+//!
+//! A sensor has a supervisor, which connects, configures, listens and begins again for ever, and tells
+//! three things through its [`link::outlet::Outlet`]: readings as recordings hold them, how it is, and
+//! what was lost. `app/run/live` alone knows which sensor of the store each one is. States and losses
+//! are inputs of the engine like readings: what a missing sensor does not say is no evidence.
+//!
+//! | supervisor | runs on | full or slow |
+//! | --- | --- | --- |
+//! | LLRP readers, scales and gates over MQTT | tokio tasks | readings wait half a second for room, then are counted as lost and told first |
+//! | cameras, USB readers and scales | a named thread each | the same; of frames the newest wins |
+//! | models (`vision::Live`) | `look-0`, `look-1`, …: as many as cores, no more than cameras | a frame that nobody came for before the next is not looked at |
+//!
 //! # Floors
 //!
 //! A module uses only modules on lower floors; modules of one floor do not see each other.
@@ -55,12 +68,12 @@
 //! | 4 | [`fusion`] | what evidence is worth, hypotheses, who holds what |
 //! | 5 | [`basket`], [`insight`] | visits, lines, receipts, events before any text; stock |
 //! | 6 | [`engine`] | handle and poll, wake-ups, snapshot (freeze, thaw), one store file after another |
-//! | 7 | [`wire`] | pure codecs: recording messages, events, commands, topics, schemas |
+//! | 7 | [`wire`] | pure codecs: recording messages, events, commands, topics, schemas; LLRP, ThingMagic, UHFReader18, HID scales, multipart |
 //! | | purity line | |
 //! | 8 | [`clock`] | the only file that reads a clock |
-//! | 9 | [`link`] | MQTT, secrets: ways in and out that several edges share |
-//! | 10 | [`vision`], [`recording`], [`outbox`], [`uplink`], [`console`] | models over frames; recorded sensor files and the journal; events until the backend has them; the way there; the box's own pages |
-//! | 11 | [`sim`] | a shop that does not exist: recordings with their truth |
+//! | 9 | [`link`] | MQTT, USB, serial lines, secrets: ways in and out that several edges share |
+//! | 10 | [`rfid`], [`camera`], [`scale`], [`gate`], [`vision`], [`recording`], [`outbox`], [`uplink`], [`console`] | supervisors of sensors; models over frames; recorded sensor files and the journal; events until the backend has them; the way there; the box's own pages |
+//! | 11 | [`sim`] | a shop that does not exist: recordings with their truth, and devices that speak real protocols |
 //! | 12 | [`app`] | one file for each subcommand; `app/run` is the daemon |
 //!
 //! # Invariants

@@ -23,6 +23,7 @@ use basketd::sim::device::serial::uhfreader18::{SimTag as UhfTag, UhfReader};
 use basketd::units::Timestamp;
 use basketd::wire::thingmagic::Region;
 use basketd::wire::uhfreader18::Band;
+use proptest::prelude::*;
 
 fn begin() -> Timestamp {
     Timestamp::from_micros(1_790_000_000_000_000)
@@ -35,6 +36,8 @@ struct Heard {
     weights: Vec<(u64, f64)>,
     states: Vec<(u64, SourceState, String)>,
     lost: u64,
+    /// How long after its capture a read was told, at most.
+    latest_ms: u64,
 }
 
 struct Read {
@@ -72,6 +75,7 @@ impl Heard {
     fn reading(&mut self, now_ms: u64, captured_at: Timestamp, payload: &[u8]) {
         let captured_ms = u64::try_from((captured_at - begin()).as_micros() / 1000).unwrap();
         assert!(captured_ms <= now_ms, "{captured_ms} is after {now_ms}");
+        self.latest_ms = self.latest_ms.max(now_ms - captured_ms);
         let value: serde_json::Value = serde_json::from_slice(payload).unwrap();
         if let Some(grams) = value["grams"].as_f64() {
             return self.weights.push((captured_ms, grams));
@@ -208,6 +212,57 @@ fn a_module_that_already_streams_is_stopped_first() {
     assert_eq!(heard.states(), [Online]);
     assert_eq!(heard.epcs().len(), 6);
     assert_eq!(heard.lost, 0, "the old stream's end counts for nothing");
+}
+
+#[test]
+fn a_module_that_stops_late_is_waited_for() {
+    // No tags are near: between two signs of life it says nothing.
+    let mut device = ThingMagic::new(Made::m6e(), Vec::new()).streaming();
+    device.stops_late = true;
+    device.tags = Vec::new();
+    let script = vec![
+        (
+            3000,
+            Event::Device(|device: &mut ThingMagic| device.tags = tags(4)),
+        ),
+        stop_after(5000),
+    ];
+    let (heard, bench) = module(device, &europe(), script);
+    assert_eq!(heard.states(), [Online]);
+    assert!(heard.states[0].0 < 1500, "{:?}", heard.states);
+    assert_eq!((heard.epcs().len(), bench.opened()), (4, 1));
+}
+
+#[test]
+fn stamps_stay_right_when_signs_of_life_are_lost() {
+    let device = ThingMagic::new(Made::m6e(), tags(4));
+    let lose = |device: &mut ThingMagic| device.lost_signs = 3;
+    let script = vec![(2500, Event::Device(lose)), stop_after(9000)];
+    let (heard, _) = module(device, &europe(), script);
+    assert!(heard.latest_ms < 100, "told {} ms late", heard.latest_ms);
+}
+
+#[test]
+fn noise_that_looks_like_a_long_frame_is_given_up() {
+    let mut device = ThingMagic::new(Made::m6e(), tags(4));
+    device.noise = vec![0xFF, 0xF0];
+    let (heard, _) = module(device, &europe(), vec![stop_after(3000)]);
+    assert_eq!(heard.states(), [Online]);
+    assert!(heard.states[0].0 < 500, "{:?}", heard.states);
+}
+
+#[test]
+fn no_setting_is_too_large() {
+    let config = thingmagic::Config {
+        silence: std::time::Duration::MAX,
+        ..europe()
+    };
+    let (heard, _) = module(
+        ThingMagic::new(Made::m6e(), tags(4)),
+        &config,
+        vec![stop_after(3000)],
+    );
+    assert_eq!(heard.states(), [Online]);
 }
 
 #[test]
@@ -638,4 +693,88 @@ fn a_keyboard_is_no_scale() {
         "{}",
         heard.reason(Offline)
     );
+}
+
+/// Anything that can happen, at any time, and then nothing more.
+fn whatever<D>(
+    events: Vec<(u64, u8)>,
+    change: [fn(&mut D); 3],
+    mend: fn(&mut D),
+) -> (u64, Script<D>) {
+    let mut at = 0;
+    let mut script = Vec::new();
+    for (after, kind) in events {
+        at += after;
+        let event = match kind {
+            0 => Event::Unplug,
+            1 => Event::Plug,
+            2 => Event::UnplugAfter(after as usize % 60),
+            3 => Event::Garble(after % 40),
+            4 => Event::Garble(900),
+            kind => Event::Device(change[usize::from(kind) % 3]),
+        };
+        script.push((at, event));
+    }
+    // The cable may still wait for bytes to be cut after.
+    script.push((at, Event::Unplug));
+    script.push((at + 1, Event::Garble(0)));
+    script.push((at + 1, Event::Device(mend)));
+    script.push((at + 1, Event::Plug));
+    script.push((at + 120_000, Event::Stop));
+    (at + 120_000, script)
+}
+
+fn events() -> impl Strategy<Value = Vec<(u64, u8)>> {
+    proptest::collection::vec((0..4000_u64, 0..8_u8), 0..25)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn a_module_recovers_from_anything(events in events()) {
+        let change: [fn(&mut ThingMagic); 3] = [
+            |device| device.is_mute = !device.is_mute,
+            |device| device.is_hot = !device.is_hot,
+            ThingMagic::reset,
+        ];
+        let mend = |device: &mut ThingMagic| (device.is_mute, device.is_hot) = (false, false);
+        let (end_ms, script) = whatever(events, change, mend);
+        let (heard, _) = module(ThingMagic::new(Made::m6e(), tags(6)), &europe(), script);
+        prop_assert_eq!(heard.states().pop(), Some(Online), "{:?}", heard.states);
+        prop_assert!(heard.between(end_ms - 10_000, end_ms) > 900);
+    }
+
+    #[test]
+    fn a_reader_recovers_from_anything(events in events()) {
+        let change: [fn(&mut UhfReader); 3] = [
+            |device| device.is_mute = !device.is_mute,
+            |device| device.bad_port = device.bad_port.xor(Some(1)),
+            |device| device.reports_alone = true,
+        ];
+        let mend = |device: &mut UhfReader| (device.is_mute, device.bad_port) = (false, None);
+        let (end_ms, script) = whatever(events, change, mend);
+        let tags = (1..=6).map(|n| UhfTag::new(epc(n), 1)).collect();
+        let config = uhfreader18::Config::default();
+        let (heard, _) = reader(UhfReader::new(0x0C, tags), &config, script);
+        prop_assert_eq!(heard.states().pop(), Some(Online), "{:?}", heard.states);
+        prop_assert!(heard.between(end_ms - 10_000, end_ms) > 500);
+    }
+
+    #[test]
+    fn a_scale_recovers_from_anything(events in events()) {
+        let change: [fn(&mut Scale); 3] = [
+            |device| device.is_mute = !device.is_mute,
+            |device| device.put(status::OVER_LIMIT, 9),
+            |device| device.put(77, 9),
+        ];
+        let mend = |device: &mut Scale| {
+            device.is_mute = false;
+            device.put(status::STABLE, 500);
+        };
+        let (_, script) = whatever(events, change, mend);
+        let heard = scale(Scale::new(), script);
+        prop_assert_eq!(heard.states().pop(), Some(Online), "{:?}", heard.states);
+        prop_assert_eq!(heard.weights.last().map(|(_, grams)| *grams), Some(500.0));
+    }
 }

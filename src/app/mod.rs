@@ -8,6 +8,7 @@ mod inspect_llrp;
 mod inspect_model;
 mod journal_id;
 pub mod load;
+mod probe;
 mod replay;
 mod run;
 mod schema;
@@ -47,6 +48,8 @@ enum Command {
     Run(run::Args),
     /// Writes what the sensors say to a file, and publishes nothing.
     Record(run::record::Args),
+    /// Finds readers, scales and cameras, tells what they are, and prints lines of a store file.
+    Probe(probe::Args),
     /// A reference backend: stores receipts, and confirms events to the boxes.
     Checkout(checkout::Args),
     /// Runs the engine over a recording.
@@ -112,6 +115,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Record(args) => run::record::run(&args),
         Command::Checkout(args) => checkout::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Score(args) => score::run(&args),

@@ -26,6 +26,7 @@ mod login;
 mod luma;
 pub mod motion;
 mod pace;
+mod plugged;
 mod rtsp;
 mod source;
 mod supervisor;
@@ -46,6 +47,7 @@ use crate::link::secret::Secret;
 use crate::units::Timestamp;
 
 pub use self::luma::Luma;
+pub use self::plugged::{Plugged, plugged};
 
 /// One picture of a camera.
 #[derive(Debug, Clone, PartialEq)]

@@ -118,15 +118,7 @@ struct Reports {
 
 impl Reports {
     fn failed(&self, what: &'static str, error: rusb::Error) -> PipeError {
-        match error {
-            rusb::Error::NoDevice => PipeError::Unplugged,
-            error => UsbError::Broken {
-                found: self.found.clone().into(),
-                what,
-                error,
-            }
-            .into(),
-        }
+        usb::of_transfer(&self.found, what, error)
     }
 }
 

@@ -109,7 +109,8 @@ fn talk<S: Session>(
     let failed = |error, was_online| Ok(Ended::Failed { error, was_online });
     loop {
         while let Some(action) = session.poll() {
-            was_online |= matches!(action, Action::State(SourceState::Online, _));
+            was_online |=
+                matches!(&action, Action::State(state, _) if *state != SourceState::Offline);
             if let Err(error) = act(action, pipe, outlet)? {
                 return failed(error, was_online);
             }

@@ -216,7 +216,7 @@ impl UsbId {
 }
 
 /// `host[:port]`; a host in brackets is an IPv6 address.
-pub(super) fn host_port(text: &str) -> Option<(String, Option<u16>)> {
+pub fn host_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, rest) = rest.split_once(']')?;

@@ -102,7 +102,7 @@ fn hundredths(out: &mut Vec<u8>, value: i64) {
     if rest != 0 {
         out.push(b'.');
         out.push(b'0' + rest / 10);
-        if rest % 10 != 0 {
+        if !rest.is_multiple_of(10) {
             out.push(b'0' + rest % 10);
         }
     }

@@ -2,10 +2,15 @@
 
 use std::path::Path;
 
+use basketd::sim::device::serial::Device;
+use basketd::sim::device::serial::hid_scale::{DESCRIPTOR, Scale};
+use basketd::sim::device::serial::thingmagic::{self, Made, ThingMagic};
+use basketd::sim::device::serial::uhfreader18::{self, UhfReader};
 use basketd::wire::llrp::{
     Draft, Epc, ImpinjData, TagReportData, Version, Words,
     commands::{self, Impinj, Inventory},
 };
+use basketd::wire::uhfreader18::Command;
 
 fn main() -> std::io::Result<()> {
     let messages: Vec<Vec<u8>> = llrp()
@@ -26,7 +31,45 @@ fn main() -> std::io::Result<()> {
         seed("llrp_tag_reports", n, &bytes[10..])?;
         seed("llrp_message", 100 + n, &bytes)?;
     }
-    Ok(())
+    readers()
+}
+
+/// What devices on serial lines say, behind a byte that tells how it is cut.
+fn readers() -> std::io::Result<()> {
+    let epc = [0x30, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+    let mut module =
+        ThingMagic::new(Made::m6e(), vec![thingmagic::SimTag::new(epc, 2)]).streaming();
+    seed("thingmagic", 0, &said(&mut module, 7, 2000))?;
+    for kind in [0x09, 0x0C] {
+        let mut reader = UhfReader::new(kind, vec![uhfreader18::SimTag::new(epc, 1)]);
+        for command in [Command::Info, inventory(kind)] {
+            let mut bytes = Vec::new();
+            command.encode(&mut bytes);
+            reader.receive(0, &bytes);
+        }
+        seed("uhfreader18", kind.into(), &said(&mut reader, 5, 1000))?;
+    }
+    let report = Scale::new().transmit(0).expect("a report is due");
+    let all = [&[DESCRIPTOR.len() as u8], DESCRIPTOR, &report].concat();
+    seed("hid_scale", 0, &all)
+}
+
+fn inventory(kind: u8) -> Command {
+    match kind {
+        0x09 => Command::Inventory18,
+        _ => Command::Inventory288 {
+            port: 1,
+            scan_time: 3,
+        },
+    }
+}
+
+fn said(device: &mut impl Device, cut: u8, until_ms: u64) -> Vec<u8> {
+    let mut bytes = vec![cut];
+    for ms in (0..until_ms).step_by(100) {
+        bytes.extend(device.transmit(ms).unwrap_or_default());
+    }
+    bytes
 }
 
 fn seed(target: &str, n: usize, bytes: &[u8]) -> std::io::Result<()> {

@@ -6,7 +6,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) attributes: String,
     pub(crate) text: String,
-    pub(crate) children: Vec<Node>,
+    pub(crate) children: Vec<Self>,
 }
 
 /// The root of a document without CDATA.

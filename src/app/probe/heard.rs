@@ -88,9 +88,9 @@ impl All {
             let mut loudest: Vec<_> = tags.iter().collect();
             loudest.sort_by(|a, b| b.1.1.total_cmp(&a.1.1).then(a.0.cmp(b.0)));
             let shown = loudest.iter().take(TAGS_SHOWN);
-            lines.extend(shown.map(|(epc, (reads, rssi))| {
-                format!("  {epc}  {rssi:6.1} dBm  {reads} reads")
-            }));
+            lines.extend(
+                shown.map(|(epc, (reads, rssi))| format!("  {epc}  {rssi:6.1} dBm  {reads} reads")),
+            );
             let more = loudest.len().saturating_sub(TAGS_SHOWN);
             if more > 0 {
                 lines.push(format!("  and {more} more"));

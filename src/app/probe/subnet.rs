@@ -22,8 +22,11 @@ const PATIENCE: Duration = Duration::from_millis(800);
 
 impl Subnet {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let expected =
-            || format!("`{text}`: expected an IPv4 subnet, such as 10.0.4.0/24, of /{BITS_LEAST} to /32");
+        let expected = || {
+            format!(
+                "`{text}`: expected an IPv4 subnet, such as 10.0.4.0/24, of /{BITS_LEAST} to /32"
+            )
+        };
         let (address, bits) = text.split_once('/').unwrap_or((text, "32"));
         let address: Ipv4Addr = address.parse().ok().ok_or_else(expected)?;
         let bits: u32 = bits.parse().ok().ok_or_else(expected)?;
@@ -78,7 +81,10 @@ mod tests {
 
     fn hosts(text: &str) -> (usize, String, String) {
         let subnet = Subnet::parse(text).unwrap();
-        let (first, last) = (subnet.hosts().next().unwrap(), subnet.hosts().last().unwrap());
+        let (first, last) = (
+            subnet.hosts().next().unwrap(),
+            subnet.hosts().last().unwrap(),
+        );
         (subnet.hosts().count(), first.to_string(), last.to_string())
     }
 
@@ -89,7 +95,14 @@ mod tests {
         assert_eq!(hosts("10.0.4.77/30"), of(2, "10.0.4.77", "10.0.4.78"));
         assert_eq!(hosts("10.0.4.7"), of(1, "10.0.4.7", "10.0.4.7"));
         assert_eq!(hosts("10.0.0.0/16"), of(65_534, "10.0.0.1", "10.0.255.254"));
-        for text in ["", "10.0.4", "10.0.0.0/8", "10.0.0.0/33", "fe80::/64", "10.0.4.0/x"] {
+        for text in [
+            "",
+            "10.0.4",
+            "10.0.0.0/8",
+            "10.0.0.0/33",
+            "fe80::/64",
+            "10.0.4.0/x",
+        ] {
             assert!(Subnet::parse(text).is_err(), "{text}");
         }
     }

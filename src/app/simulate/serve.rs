@@ -80,6 +80,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 struct Played {
     /// After the tape's beginning.
     after: Duration,
+    number: u64,
     topic: String,
     payload: Vec<u8>,
 }
@@ -132,13 +133,15 @@ fn read(
     tell: &mpsc::Sender<Played>,
 ) -> Result<(), recording::RecordingError> {
     let first = facts.first.unwrap_or(0);
-    let mut open = true;
+    let (mut open, mut number) = (true, 0);
     recording::read(paths, facts, |message| {
+        number += 1;
         // Whoever plays may have gone.
         open = open
             && tell
                 .blocking_send(Played {
                     after: Duration::from_nanos(message.log_time.saturating_sub(first)),
+                    number,
                     topic: message.channel.topic.clone(),
                     payload: message.payload.to_vec(),
                 })
@@ -245,28 +248,29 @@ impl Devices {
             }
             (Some(kind @ ("scale" | "gate" | "door")), None) => {
                 let topic = mqtt_topic(&store.id, kind, id);
-                // The publisher may have gone.
+                // Without a broker nobody hears it, and time goes on.
                 publish
-                    .send(Message::new(topic, played.payload.clone()))
-                    .await
+                    .try_send(Message::new(topic, played.payload.clone()))
                     .ok();
             }
-            (Some("camera"), Some(kind)) => self.show(store, id, kind, &played.payload),
+            (Some("camera"), Some(kind)) => self.show(store, id, kind, played),
             _ => {}
         }
     }
 
-    fn show(&self, store: &Store, id: &str, kind: &str, payload: &[u8]) {
+    fn show(&self, store: &Store, id: &str, kind: &str, played: &Played) {
         let (Some(device), Some(camera)) = (self.cameras.get(id), store.camera_by_id(id)) else {
             return;
         };
         let has_frames = self.has_frames.get(id).copied().unwrap_or(false);
         let camera = &store.cameras[camera.index()];
         let picture = match kind {
-            "image" => crate::wire::message::decode_image(payload)
+            "image" => crate::wire::message::decode_image(&played.payload)
                 .ok()
                 .map(<[u8]>::to_vec),
-            "detections" if !has_frames => picture::drawn(camera.width, camera.height, payload),
+            "detections" if !has_frames => {
+                picture::drawn(camera.width, camera.height, played.number, &played.payload)
+            }
             _ => None,
         };
         if let Some(picture) = picture {

@@ -135,20 +135,16 @@ impl Line {
                 CONTROL_TIMEOUT,
             )
         };
-        done.map(drop)
-            .map_err(|error| self.failed("refuses a setting", error))
+        match done {
+            Ok(_) => Ok(()),
+            // A device whose bytes go to no real line need not know of speeds and modem lines.
+            Err(rusb::Error::Pipe) if self.plan.bridge == Bridge::CdcAcm => Ok(()),
+            Err(error) => Err(self.failed("refuses a setting", error)),
+        }
     }
 
     fn failed(&self, what: &'static str, error: rusb::Error) -> PipeError {
-        match error {
-            rusb::Error::NoDevice => PipeError::Unplugged,
-            error => UsbError::Broken {
-                found: self.found.clone().into(),
-                what,
-                error,
-            }
-            .into(),
-        }
+        usb::of_transfer(&self.found, what, error)
     }
 }
 
@@ -168,7 +164,15 @@ impl BytePipe for Line {
                 Ok(self.plan.bridge.line_bytes(read, packet, buffer))
             }
             Err(rusb::Error::Timeout | rusb::Error::Interrupted) => Ok(0),
-            Err(error) => Err(self.failed("cannot be read from", error)),
+            Err(error) => {
+                // A halted endpoint stays so until it is told otherwise, also for the next who opens.
+                if error == rusb::Error::Pipe
+                    && let Err(error) = self.handle.clear_halt(self.plan.bulk_in)
+                {
+                    tracing::debug!(device = %self.found, %error, "an endpoint stays halted");
+                }
+                Err(self.failed("cannot be read from", error))
+            }
         }
     }
 
@@ -179,7 +183,8 @@ impl BytePipe for Line {
                 .handle
                 .write_bulk(self.plan.bulk_out, rest, WRITE_TIMEOUT)
                 .map_err(|error| self.failed("does not take bytes", error))?;
-            rest = rest.get(done..).unwrap_or_default();
+            // No progress is one of the device's ways to be broken.
+            rest = rest.get(done.max(1)..).unwrap_or_default();
         }
         Ok(())
     }
@@ -195,13 +200,15 @@ impl BytePipe for Line {
 }
 
 impl Drop for Line {
-    /// The modem lines go down; the kernel's driver comes back with the handle's end.
+    /// The modem lines go down; the kernel's driver comes back. It takes the data interface along
+    /// with the control interface, so that data must be free first.
     fn drop(&mut self) {
         let closing = self.plan.bridge.closing(&self.plan);
         if let Err(error) = self.say(&closing) {
             tracing::debug!(device = %self.found, %error, "a line was not closed");
         }
-        for interface in self.plan.claims() {
+        let claims: Vec<u8> = self.plan.claims().collect();
+        for interface in claims.into_iter().rev() {
             if let Err(error) = self.handle.release_interface(interface) {
                 tracing::debug!(device = %self.found, %error, "an interface was not given back");
             }

@@ -33,6 +33,8 @@ pub enum UsbError {
         what: &'static str,
         error: rusb::Error,
     },
+    #[error("{0} has gone dead in the middle of a transfer: pulled out, or without power")]
+    Dead(Box<Found>),
     #[error("{found} {what}")]
     Unfit { found: Box<Found>, what: String },
 }
@@ -46,6 +48,21 @@ impl UsbError {
         } else {
             Self::OtherSerials(others.join("; "))
         }
+    }
+}
+
+/// What a transfer's failure is to whoever reads or writes. A device that is pulled out shows as one
+/// of two errors, by what its host controller sees first.
+pub(in crate::link) fn of_transfer(
+    found: &Found,
+    what: &'static str,
+    error: rusb::Error,
+) -> PipeError {
+    let found = Box::new(found.clone());
+    match error {
+        rusb::Error::NoDevice => PipeError::Unplugged,
+        rusb::Error::Io => UsbError::Dead(found).into(),
+        error => UsbError::Broken { found, what, error }.into(),
     }
 }
 

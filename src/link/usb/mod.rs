@@ -13,6 +13,7 @@ use std::time::Duration;
 use rusb::{Context, Device, DeviceHandle, UsbContext as _};
 
 pub use self::error::UsbError;
+pub(super) use self::error::of_transfer;
 
 /// A device as a store file names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct Found {
     pub place: String,
     pub bus: u8,
     pub address: u8,
+    /// The classes of its interfaces (USB-IF, "Defined Class Codes"), each once.
+    pub classes: Vec<u8>,
 }
 
 impl Found {
@@ -61,6 +64,7 @@ impl Found {
             name: text("product"),
             bus: device.bus_number(),
             address: device.address(),
+            classes: classes(device),
             place,
         })
     }
@@ -94,6 +98,22 @@ impl fmt::Display for Found {
             None => f.write_str(", no serial"),
         }
     }
+}
+
+/// Of what it is now, or could be.
+fn classes(device: &Device<Context>) -> Vec<u8> {
+    let config = device
+        .active_config_descriptor()
+        .or_else(|_| device.config_descriptor(0));
+    let Ok(config) = config else {
+        return Vec::new();
+    };
+    let interfaces = config.interfaces();
+    let settings = interfaces.filter_map(|interface| interface.descriptors().next());
+    let mut classes: Vec<u8> = settings.map(|setting| setting.class_code()).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    classes
 }
 
 /// Where the device is plugged in, as the kernel names it: `1-1.2`, or `usb1` for a bus itself.
@@ -200,6 +220,7 @@ mod tests {
             place: place.to_owned(),
             bus: 1,
             address: 4,
+            classes: Vec::new(),
         }
     }
 

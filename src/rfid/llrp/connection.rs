@@ -17,8 +17,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 const SEND: Duration = Duration::from_secs(5);
 /// More than a read of a socket gives at once.
 const CHUNK: usize = 64 << 10;
-/// Messages that came while an answer was waited for.
-const ASIDE_MAX: usize = 1024;
+/// Bytes of messages that came while an answer was waited for.
+const ASIDE_MAX: usize = 4 << 20;
 
 pub(super) const ERROR_MESSAGE: u16 = 100;
 pub(super) const RO_ACCESS_REPORT: u16 = 61;
@@ -36,6 +36,9 @@ pub(super) struct Connection {
     /// A message is out in part: nothing can be said after it.
     cut_short: bool,
     aside: VecDeque<Vec<u8>>,
+    aside_bytes: usize,
+    /// The reader took the connection: it does what is said.
+    pub(super) ours: bool,
     /// Reports that come while an answer is waited for are set aside, and else dropped.
     pub(super) keeps_reports: bool,
     /// Messages that found no room aside.
@@ -49,7 +52,7 @@ pub(super) struct Refusal {
     pub(super) status: String,
     /// The parameters that it names, outermost first.
     pub(super) culprits: Vec<&'static str>,
-    code: u64,
+    pub(super) code: u64,
 }
 
 impl From<Refusal> for Failure {
@@ -82,6 +85,8 @@ impl Connection {
             last_id: 0,
             cut_short: false,
             aside: VecDeque::new(),
+            aside_bytes: 0,
+            ours: false,
             keeps_reports: false,
             overflowed: 0,
         })
@@ -106,7 +111,9 @@ impl Connection {
 
     /// A message that came while an answer was waited for, oldest first.
     pub(super) fn pop_aside(&mut self) -> Option<Vec<u8>> {
-        self.aside.pop_front()
+        let message = self.aside.pop_front()?;
+        self.aside_bytes -= message.len();
+        Some(message)
     }
 
     /// The next message, for the time before reads flow.
@@ -154,12 +161,16 @@ impl Connection {
         let known = self.ask(&commands::get_supported_version()).await?;
         tracing::debug!(answer = ?known, "LLRP 1.0.1 is not spoken here");
         let set = commands::set_protocol_version(Version::V1_1);
-        Ok(self.ask(&set).await?.is_ok())
+        let taken = self.ask(&set).await?.is_ok();
+        if !taken {
+            self.version = Version::V1_0_1;
+        }
+        Ok(taken)
     }
 
-    /// Whether a message can still be said as a whole.
+    /// Whether the reader listens, and a message can still be said as a whole.
     pub(super) fn can_speak(&self) -> bool {
-        !self.cut_short
+        self.ours && !self.cut_short
     }
 
     async fn ask(&mut self, draft: &Draft) -> Result<Result<Message, Refusal>, Failure> {
@@ -191,7 +202,8 @@ impl Connection {
     }
 
     fn set_aside(&mut self, message: Vec<u8>) {
-        if self.aside.len() < ASIDE_MAX {
+        if self.aside_bytes + message.len() <= ASIDE_MAX {
+            self.aside_bytes += message.len();
             self.aside.push_back(message);
         } else {
             self.overflowed += 1;
@@ -229,7 +241,7 @@ fn refusal(request: &'static str, answer: &Message) -> Option<Refusal> {
     }
     Some(Refusal {
         request,
-        status: status.to_string(),
+        status: short(&status.to_string()),
         culprits,
         code: status.code(),
     })
@@ -238,4 +250,15 @@ fn refusal(request: &'static str, answer: &Message) -> Option<Refusal> {
 fn named(error: &Element) -> Option<&'static str> {
     let number = u16::try_from(error.number("ParameterType")?).ok()?;
     Definition::parameter(number).map(|definition| definition.name)
+}
+
+/// A device's words, cut where they are endless.
+pub(super) fn short(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut rest = text.chars();
+    let mut cut: String = rest.by_ref().take(LONGEST).collect();
+    if rest.next().is_some() {
+        cut.push('…');
+    }
+    cut
 }

@@ -1,5 +1,6 @@
 //! What a reader tells of itself: READER_EVENT_NOTIFICATION (LLRP 1.0.1 clause 13.2.6).
 
+use super::connection::short;
 use crate::wire::llrp::{Element, Message};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +102,7 @@ fn exception(parameter: &Element) -> String {
     let message = message.and_then(|text| text.as_str()).unwrap_or("");
     let antenna = parameter.param("AntennaID");
     match antenna.and_then(|antenna| antenna.number("AntennaID")) {
-        Some(antenna) => format!("{message:?} at antenna {antenna}"),
-        None => format!("{message:?}"),
+        Some(antenna) => format!("{:?} at antenna {antenna}", short(message)),
+        None => format!("{:?}", short(message)),
     }
 }

@@ -15,6 +15,7 @@ mod connection;
 mod events;
 mod failure;
 mod plan;
+mod probe;
 mod reader_clock;
 mod reports;
 mod session;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 
 use self::connection::Connection;
 use self::failure::Failure;
+pub use self::probe::{Facts, facts};
 use crate::link::backoff::Backoff;
 use crate::link::outlet::{Gone, Outlet};
 use crate::link::stopped;

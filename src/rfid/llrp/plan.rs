@@ -364,3 +364,68 @@ pub(super) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
 fn dbm(cdbm: i16) -> String {
     format!("{:.2}", f64::from(cdbm) / 100.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn plan() -> Plan {
+        let config = Config {
+            host: String::new(),
+            port: 5084,
+            antennas: BTreeMap::from([(1, Some(2000)), (3, None)]),
+            session: 2,
+            rf_mode: Some(7),
+            report_every: 1,
+            keepalive_s: 5,
+        };
+        let can = Capabilities {
+            vendor: IMPINJ,
+            antennas: 4,
+            powers: vec![(1, 1000), (2, 3000)],
+            ..Capabilities::default()
+        };
+        Plan::new(&config, &can, &Found::default()).0
+    }
+
+    fn refusal(culprits: &[&'static str], status: &str) -> Refusal {
+        Refusal {
+            request: "ADD_ROSPEC",
+            status: status.to_owned(),
+            culprits: culprits.to_vec(),
+            code: 100,
+        }
+    }
+
+    #[test]
+    fn what_the_reader_names_is_given_up_first() {
+        let mut plan = plan();
+        let named = refusal(&["AISpec", "C1G2SingulationControl"], "");
+        assert_eq!(plan.concede(&named).unwrap(), "session 2");
+        // As Intermec's say it, in their text alone.
+        let said = refusal(&[], "RFTransmitter parameter, invalid HopTableID (1)");
+        assert_eq!(plan.concede(&said).unwrap(), "the antennas' power");
+        assert_eq!(plan.concede(&said).unwrap(), "RF mode 7");
+        assert_eq!(
+            plan.concede(&said).unwrap(),
+            "Impinj's phase, fine RSSI and Doppler"
+        );
+        assert_eq!(plan.concede(&said), None);
+        assert_eq!(plan.text(), "antenna 1, antenna 3");
+    }
+
+    #[test]
+    fn every_plan_is_as_the_standard_wants_it() {
+        use crate::wire::llrp::{Message, Version, check};
+        let mut plan = plan();
+        loop {
+            let bytes = plan.add().encode(Version::V1_0_1, 1).unwrap();
+            let message = Message::decode(&bytes).unwrap();
+            assert_eq!(check::problems(&message.body), []);
+            if plan.concede(&refusal(&[], "")).is_none() {
+                return;
+            }
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! RO_ACCESS_REPORT to tag reads: what was left out is filled in, channels become frequencies, and
 //! the reader's times the box's. No allocation for each tag.
 
+use std::collections::BTreeSet;
+
 use super::events::Stamp;
 use super::reader_clock::ReaderClock;
 use crate::clock::{self, Monotonic};
@@ -41,8 +43,13 @@ pub(super) struct Reports {
     carry: Carry,
     utc: ReaderClock,
     uptime: ReaderClock,
+    /// Antennas of which the reader said at first that none is connected: not all readers know.
+    pub(super) unheard: BTreeSet<u16>,
     pub(super) oddities: Oddities,
 }
+
+/// Antennas that nobody asked for and that are told: readers have up to 32 ports.
+const UNASKED_MAX: usize = 32;
 
 /// What was strange, since the connection began.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,20 +57,21 @@ pub(super) struct Oddities {
     /// Reports without antenna, where several could be meant.
     pub(super) no_antenna: bool,
     pub(super) no_rssi: bool,
-    /// An antenna that nobody asked for.
-    pub(super) unasked: Option<u16>,
+    /// Antennas that nobody asked for, the first few.
+    pub(super) unasked: BTreeSet<u16>,
     /// The reader's clock was set.
     clock_set: bool,
 }
 
 impl Reports {
-    pub(super) fn new(antennas: Vec<u16>, channels: Vec<u32>) -> Self {
+    pub(super) fn new(antennas: Vec<u16>, channels: Vec<u32>, unheard: BTreeSet<u16>) -> Self {
         Self {
             antennas,
             channels,
             carry: Carry::default(),
             utc: ReaderClock::default(),
             uptime: ReaderClock::default(),
+            unheard,
             oddities: Oddities::default(),
         }
     }
@@ -143,6 +151,9 @@ impl Reports {
             doppler_chz: report.doppler_chz(),
             ..TagReport::new(epc, antenna, rssi_cdbm)
         };
+        if !self.unheard.is_empty() {
+            self.unheard.remove(&antenna);
+        }
         let captured_at = self.captured_at(report, arrival);
         into.push(captured_at, |out| read.write(out));
     }
@@ -157,7 +168,10 @@ impl Reports {
             return Some(only);
         };
         if !self.antennas.contains(&antenna) {
-            self.oddities.unasked = Some(antenna);
+            let unasked = &mut self.oddities.unasked;
+            if unasked.len() < UNASKED_MAX {
+                unasked.insert(antenna);
+            }
             return None;
         }
         Some(antenna)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use super::connection::{
-    Connection, ERROR_MESSAGE, KEEPALIVE, READER_EVENT_NOTIFICATION, RO_ACCESS_REPORT,
+    Connection, ERROR_MESSAGE, KEEPALIVE, READER_EVENT_NOTIFICATION, RO_ACCESS_REPORT, short,
 };
 use super::events::{self, Event};
 use super::failure::{ANOTHER, Failure};
@@ -17,13 +17,16 @@ use super::setup::{self, Ready};
 use super::troubles::Troubles;
 use crate::clock::Monotonic;
 use crate::link::backoff::Backoff;
-use crate::link::outlet::{Outlet, Readings};
+use crate::link::outlet::{Gone, Outlet, Readings};
+use crate::observation::SourceState;
 use crate::wire::llrp::{Header, Message, commands};
 
 /// How long reads may wait at the reader for their report to fill.
 const FETCH: Duration = Duration::from_millis(500);
 /// A ROSpec that ends so often without a read between is ended by somebody.
 const RESTARTS_MAX: u32 = 5;
+/// A reader that complains without end is not passed on without end.
+const TELL_MS: u64 = 1_000;
 
 /// Until the connection ends, and why.
 pub(super) async fn run(
@@ -32,10 +35,11 @@ pub(super) async fn run(
     outlet: &mut Outlet,
     backoff: &mut Backoff,
 ) -> Failure {
-    let session = Session::new(connection, ready, outlet);
-    match session.go(backoff).await {
-        Ok(never) => match never {},
-        Err(failure) => failure,
+    let mut session = Session::new(connection, ready, outlet);
+    let Err(failure) = session.go(backoff).await;
+    match session.tell_lost() {
+        Ok(()) => failure,
+        Err(gone) => gone.into(),
     }
 }
 
@@ -52,6 +56,9 @@ struct Session<'a> {
     clock: Monotonic,
     /// ROSpecs started anew since the last read.
     restarts: u32,
+    told: Option<(SourceState, u64)>,
+    /// Reports that were lost, and why, to be told.
+    lost: Option<(u64, String)>,
 }
 
 /// What came together.
@@ -76,18 +83,20 @@ impl<'a> Session<'a> {
         Self {
             connection,
             outlet,
-            reports: Reports::new(antennas, ready.channels),
+            reports: Reports::new(antennas, ready.channels, ready.unconnected),
             plan: ready.plan,
             text: ready.text,
             patience: ready.keepalive * 5 / 2,
             fetch,
-            troubles: Troubles::new(ready.notes, ready.unconnected),
+            troubles: Troubles::new(ready.notes),
             clock: Monotonic::start(),
             restarts: 0,
+            told: None,
+            lost: None,
         }
     }
 
-    async fn go(mut self, backoff: &mut Backoff) -> Result<Infallible, Failure> {
+    async fn go(&mut self, backoff: &mut Backoff) -> Result<Infallible, Failure> {
         self.tell().await?;
         let mut deadline = Instant::now() + self.patience;
         loop {
@@ -115,7 +124,9 @@ impl<'a> Session<'a> {
                     None => std::future::pending().await,
                 }
             };
+            // What has come counts, however late it is looked at.
             tokio::select! {
+                biased;
                 read = self.connection.read() => return read,
                 () = sleep_until(deadline) => {
                     return Err(Failure::Silent(self.patience.as_secs()));
@@ -150,7 +161,7 @@ impl<'a> Session<'a> {
             self.restarts = 0;
             self.outlet.readings(batch.readings).await?;
         }
-        self.count_lost(batch.malformed)?;
+        self.count_lost(batch.malformed);
         if let Some(refused) = batch.refused {
             self.refused(refused);
         }
@@ -160,23 +171,27 @@ impl<'a> Session<'a> {
         self.tell().await
     }
 
-    fn count_lost(&mut self, malformed: Option<(u64, String)>) -> Result<(), Failure> {
+    fn count_lost(&mut self, malformed: Option<(u64, String)>) {
         if let Some((lost, error)) = malformed {
-            let reason = format!("the reader's reports are no LLRP: {error}");
-            self.outlet.lose(lost, &reason)?;
+            self.lose(lost, format!("the reader's reports are no LLRP: {error}"));
         }
         let overflowed = std::mem::take(&mut self.connection.overflowed);
         if overflowed > 0 {
             let reason = "reports came faster than the reader's answer";
-            self.outlet.lose(overflowed, reason)?;
+            self.lose(overflowed, reason.to_owned());
         }
-        Ok(())
+    }
+
+    fn lose(&mut self, lost: u64, reason: String) {
+        let before = self.lost.as_ref().map_or(0, |(lost, _)| *lost);
+        self.lost = Some((before + lost, reason));
     }
 
     async fn event(&mut self, event: Event) -> Result<(), Failure> {
         let now = self.clock.millis();
         match event {
             Event::Antenna { id, connected } if self.plan.has(id) => {
+                self.reports.unheard.remove(&id);
                 self.troubles.antenna(id, connected);
             }
             Event::Exception(text) => {
@@ -190,7 +205,7 @@ impl<'a> Session<'a> {
             Event::BufferOverflowed => {
                 let text = "its report buffer overflowed; it lost reads, how many it does not tell";
                 self.troubles.passes(text.to_owned(), now);
-                self.outlet.lose(1, text)?;
+                self.lose(1, text.to_owned());
             }
             Event::Wanted => {
                 let text = format!("another client tried to connect to it: {ANOTHER}");
@@ -235,10 +250,28 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Tells losses and the state; more often than once a second only if it is another state.
     async fn tell(&mut self) -> Result<(), Failure> {
-        let odd = &self.reports.oddities;
-        let (state, reason) = self.troubles.state(&self.text, odd, self.clock.millis());
+        let now = self.clock.millis();
+        let (odd, unheard) = (&self.reports.oddities, &self.reports.unheard);
+        let (state, reason) = self.troubles.state(&self.text, unheard, odd, now);
+        let lately = |at: u64| now < at.saturating_add(TELL_MS);
+        if self
+            .told
+            .is_some_and(|(told, at)| told == state && lately(at))
+        {
+            return Ok(());
+        }
+        self.told = Some((state, now));
+        self.tell_lost()?;
         Ok(self.outlet.state(state, &reason).await?)
+    }
+
+    fn tell_lost(&mut self) -> Result<(), Gone> {
+        match self.lost.take() {
+            Some((lost, reason)) => self.outlet.lose(lost, &reason),
+            None => Ok(()),
+        }
     }
 }
 
@@ -266,7 +299,7 @@ impl Batch {
 
     fn told(&mut self, message: &Message, reports: &mut Reports, arrival: Arrival) {
         if let Some(status) = message.status() {
-            self.refused = Some(status.to_string());
+            self.refused = Some(short(&status.to_string()));
         }
         self.events.extend(events::of(message));
         if let Some(stamp) = events::stamp(message) {

@@ -98,11 +98,12 @@ pub(super) async fn leave(mut connection: Connection) {
 
 /// Waits for the reader's word on the connection. One that says nothing is asked all the same:
 /// its answer tells what it is.
-async fn greeting(connection: &mut Connection) -> Result<(), Failure> {
-    match timeout(GREETING, greeted(connection)).await {
-        Ok(done) => done,
-        Err(_elapsed) => Ok(()),
+pub(super) async fn greeting(connection: &mut Connection) -> Result<(), Failure> {
+    if let Ok(done) = timeout(GREETING, greeted(connection)).await {
+        done?;
     }
+    connection.ours = true;
+    Ok(())
 }
 
 async fn greeted(connection: &mut Connection) -> Result<(), Failure> {
@@ -146,7 +147,7 @@ async fn clear(connection: &mut Connection) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn found(connection: &mut Connection) -> Result<Found, Failure> {
+pub(super) async fn found(connection: &mut Connection) -> Result<Found, Failure> {
     let response = connection.request(&commands::get_reader_config()).await?;
     Ok(response.map_or_else(|_refusal| Found::default(), |response| Found::of(&response)))
 }

@@ -20,11 +20,10 @@ pub(super) struct Troubles {
 }
 
 impl Troubles {
-    pub(super) fn new(lasting: Vec<String>, unconnected: BTreeSet<u16>) -> Self {
+    pub(super) fn new(lasting: Vec<String>) -> Self {
         Self {
             lasting,
-            unconnected,
-            passing: None,
+            ..Self::default()
         }
     }
 
@@ -44,17 +43,20 @@ impl Troubles {
         self.passing = Some((text, now_ms.saturating_add(PASSES_MS)));
     }
 
-    /// The state, and why it is that; `well` is told where nothing is wrong.
+    /// The state, and why it is that; `well` is told where nothing is wrong. `unheard` are antennas
+    /// that were never connected.
     pub(super) fn state(
         &mut self,
         well: &str,
+        unheard: &BTreeSet<u16>,
         odd: &Oddities,
         now_ms: u64,
     ) -> (SourceState, String) {
         self.passing.take_if(|(_, until)| *until <= now_ms);
         let mut parts = Vec::new();
-        if !self.unconnected.is_empty() {
-            let ids = list(&self.unconnected);
+        let unconnected: BTreeSet<_> = self.unconnected.union(unheard).collect();
+        if !unconnected.is_empty() {
+            let ids = list(unconnected);
             parts.push(format!("antenna {ids} disconnected; look at its cable"));
         }
         parts.extend(self.passing.iter().map(|(text, _)| text.clone()));
@@ -68,8 +70,9 @@ impl Troubles {
 }
 
 fn oddities(odd: &Oddities) -> impl Iterator<Item = String> {
-    let unasked = odd.unasked.map(|antenna| {
-        format!("it reads at antenna {antenna} too, which is not in the store file: dropped")
+    let unasked = (!odd.unasked.is_empty()).then(|| {
+        let ids = list(&odd.unasked);
+        format!("it reads at antenna {ids} too, which is not in the store file: dropped")
     });
     let no_antenna = odd.no_antenna.then(|| {
         "its reports name no antenna, and it has several: what they tell is dropped".to_owned()
@@ -87,21 +90,28 @@ mod tests {
     #[test]
     fn what_passes_passes_and_what_lasts_lasts() {
         let mut troubles = Troubles::default();
+        let none = BTreeSet::new();
         let odd = Oddities::default();
         let online = |text: &str| (SourceState::Online, text.to_owned());
         let degraded = |text: &str| (SourceState::Degraded, text.to_owned());
-        assert_eq!(troubles.state("well", &odd, 0), online("well"));
+        assert_eq!(troubles.state("well", &none, &odd, 0), online("well"));
         troubles.antenna(3, false);
         troubles.antenna(4, false);
         troubles.passes("hot".into(), 1_000);
         let cables = "antenna 3, 4 disconnected; look at its cable";
         let both = format!("{cables}; hot");
-        assert_eq!(troubles.state("well", &odd, 60_999), degraded(&both));
-        assert_eq!(troubles.state("well", &odd, 61_000), degraded(cables));
+        assert_eq!(troubles.state("well", &none, &odd, 60_999), degraded(&both));
+        assert_eq!(
+            troubles.state("well", &none, &odd, 61_000),
+            degraded(cables)
+        );
         troubles.antenna(3, true);
         troubles.antenna(4, true);
-        assert_eq!(troubles.state("well", &odd, 61_000), online("well"));
+        assert_eq!(troubles.state("well", &none, &odd, 61_000), online("well"));
         troubles.lasts("no mode 7".into());
-        assert_eq!(troubles.state("well", &odd, 99_000), degraded("no mode 7"));
+        assert_eq!(
+            troubles.state("well", &none, &odd, 99_000),
+            degraded("no mode 7")
+        );
     }
 }

@@ -16,8 +16,8 @@ use crate::wire::thingmagic::{Command, Frame, Response, ResponseFraming, Tag, op
 
 /// Speeds at which a module is looked for: as makers set them, then as others leave them.
 const BAUDS: [u32; 7] = [115_200, 9600, 921_600, 57_600, 38_400, 19_200, 230_400];
-/// To hear an order to stop, with what was under way on the slowest line.
-const QUIETEN_MS: u64 = 400;
+/// A module that reads hears an order to stop at the end of its cycle, a second at most.
+const QUIETEN_MS: u64 = 1100;
 const VERSION_MS: u64 = 400;
 /// A module that is heard at a speed is asked so often there.
 const TRIES: u32 = 4;
@@ -61,6 +61,8 @@ pub(super) struct Talk {
     troubles: Troubles,
     /// When the module last said that a cycle ended: its reads count from there.
     cycle_ms: u64,
+    /// The latest time in this cycle that a read told.
+    in_cycle_ms: u64,
     /// Damaged frames that were told already, or that are of before the read.
     told_corrupt: u64,
     malformed: u64,
@@ -84,6 +86,7 @@ impl Talk {
             tries: 0,
             heard_here: false,
             cycle_ms: now.ms,
+            in_cycle_ms: 0,
             told_corrupt: 0,
             malformed: 0,
             damage: None,
@@ -115,7 +118,7 @@ impl Talk {
 
     fn enter(&mut self, phase: Phase, lasts_ms: u64, now: Moment) {
         self.phase = phase;
-        self.phase_end_ms = now.ms + lasts_ms;
+        self.phase_end_ms = now.ms.saturating_add(lasts_ms);
     }
 
     fn send(&mut self, command: Command<'_>) {
@@ -196,7 +199,7 @@ impl Talk {
                 self.ask(step, now);
             }
             None => {
-                self.cycle_ms = now.ms;
+                self.on_cycle(now.ms);
                 self.damage = Some(Damage::Forget);
                 self.enter(Phase::Reading, self.silence_ms(), now);
                 let reason = self.setup.summary();
@@ -218,7 +221,7 @@ impl Talk {
     }
 
     fn on_stream(&mut self, now: Moment, response: Response<'_>) {
-        self.phase_end_ms = now.ms + self.silence_ms();
+        self.phase_end_ms = now.ms.saturating_add(self.silence_ms());
         match response {
             Response::Tag(tag) => {
                 let port = self.port_of(&tag);
@@ -228,7 +231,7 @@ impl Talk {
                     .push(captured_at, |out| report(&tag, port).write(out));
             }
             Response::KeepAlive => {
-                self.cycle_ms = now.ms;
+                self.on_cycle(now.ms);
                 self.damage = self.damage.or(Some(Damage::Tell));
                 self.troubles.on_alive(now.ms);
             }
@@ -249,11 +252,23 @@ impl Talk {
         tag.port.unwrap_or(first).into()
     }
 
+    fn on_cycle(&mut self, began_ms: u64) {
+        self.cycle_ms = began_ms;
+        self.in_cycle_ms = 0;
+    }
+
     /// The module counts from the end of its last cycle; what it cannot have meant is now.
-    fn captured_at(&self, now: Moment, tag: &Tag<'_>) -> Timestamp {
+    fn captured_at(&mut self, now: Moment, tag: &Tag<'_>) -> Timestamp {
+        let Some(in_cycle_ms) = tag.in_cycle_ms.map(u64::from) else {
+            return now.wall;
+        };
+        // It began to count anew, and what it said of that was lost on the line.
+        if in_cycle_ms < self.in_cycle_ms {
+            self.on_cycle(now.ms.saturating_sub(in_cycle_ms));
+        }
+        self.in_cycle_ms = in_cycle_ms;
         let since_cycle = now.ms.saturating_sub(self.cycle_ms);
-        let told = tag.in_cycle_ms.map_or(since_cycle, u64::from);
-        let late = since_cycle.saturating_sub(told);
+        let late = since_cycle.saturating_sub(in_cycle_ms);
         let late = if late > LATE_MAX_MS { 0 } else { late };
         now.wall - TimeDelta::from_millis(late as i64)
     }

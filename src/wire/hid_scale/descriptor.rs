@@ -8,7 +8,7 @@ pub enum Layout {
     WithId(u8),
     /// Without an id.
     Plain,
-    /// No descriptor could be read: by the report's length, and the ids that scales usually have.
+    /// The descriptor names no weight: by the report's length, and the ids that scales usually have.
     Guessed,
 }
 

@@ -30,7 +30,7 @@ use super::value::Value;
 pub struct Draft {
     name: String,
     fields: Vec<(String, Value)>,
-    parameters: Vec<Draft>,
+    parameters: Vec<Self>,
 }
 
 /// What is wrong with a draft; names are those of the standard.

@@ -14,7 +14,7 @@ pub struct Element {
     /// One for each field of the definition, reserved bits included; of what is not known, all
     /// bytes as one.
     pub(super) values: Vec<Value>,
-    pub(super) parameters: Vec<Element>,
+    pub(super) parameters: Vec<Self>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

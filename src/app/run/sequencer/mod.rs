@@ -29,7 +29,7 @@ use crate::app::load::Loaded;
 use crate::clock::{Monotonic, SteadyClock, Stopwatch};
 use crate::engine::{Engine, Input, Output};
 use crate::link::outlet::{Readings, Told};
-use crate::observation::{Command, SourceReport};
+use crate::observation::{Command, SourceReport, SourceState};
 use crate::outbox::{Batch, Outbox, Row, Then};
 use crate::recording::journal::{Head, Journal};
 use crate::store::{Settings, Store};
@@ -461,6 +461,11 @@ impl Sequencer {
                 state,
                 reason,
             } => {
+                match state {
+                    SourceState::Online => tracing::info!(source, "online {reason}"),
+                    SourceState::Degraded => tracing::warn!(source, "degraded: {reason}"),
+                    SourceState::Offline => tracing::warn!(source, "offline: {reason}"),
+                }
                 self.health.source(source, *state, reason, at.to_string());
                 ("/source", "basketd.SourceState")
             }

@@ -140,6 +140,9 @@ fn close(out: &mut [u8], start: usize) {
     out[start + 2..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 
+/// A message's head, bytes.
+const HEAD: usize = 10;
+
 /// Reports made before, for rates at which making them would be what is measured. Only their
 /// times are written when they are sent.
 #[derive(Debug, Clone)]
@@ -188,6 +191,21 @@ impl Feed {
             reads_per_s,
             next: 0,
         }
+    }
+
+    /// The same with EPCs counted from `first`: tags of another reader.
+    pub fn beginning_at(mut self, first: u32) -> Self {
+        for (n, made) in self.messages.iter_mut().enumerate() {
+            let each = made.reads as u32;
+            let length = (made.bytes.len() - HEAD) / each.max(1) as usize;
+            for i in 0..each {
+                // A parameter's head, then the type of a 96-bit EPC: its last four bytes count.
+                let at = HEAD + i as usize * length + 4 + 1 + 8;
+                let number = first + n as u32 * each + i;
+                made.bytes[at..at + 4].copy_from_slice(&number.to_be_bytes());
+            }
+        }
+        self
     }
 
     /// The next message, with its times, and how many reads it has.

@@ -86,6 +86,12 @@ pub struct ThingMagic {
     pub bad_port: Option<u8>,
     /// Nothing comes out any more.
     pub is_mute: bool,
+    /// An order to stop is heard at the end of a cycle alone.
+    pub stops_late: bool,
+    /// So many signs of life are lost on the way.
+    pub lost_signs: u32,
+    /// What the line picks up when somebody opens it.
+    pub noise: Vec<u8>,
     /// The boot loader runs after power-on.
     pub has_boot_loader: bool,
     /// Powers as they were set, by port.
@@ -99,6 +105,8 @@ pub struct ThingMagic {
     search_list: Vec<u8>,
     power: i16,
     reading: Option<Reading>,
+    /// When an order to stop is carried out.
+    stop_ms: Option<u64>,
     incoming: Vec<u8>,
     incoming_ms: u64,
     outgoing: Outgoing,
@@ -117,6 +125,9 @@ impl ThingMagic {
             is_hot: false,
             bad_port: None,
             is_mute: false,
+            stops_late: false,
+            lost_signs: 0,
+            noise: Vec::new(),
             has_boot_loader: false,
             powers: Vec::new(),
             baud: made.baud,
@@ -127,6 +138,7 @@ impl ThingMagic {
             search_list: vec![1],
             power: made.power_max,
             reading: None,
+            stop_ms: None,
             incoming: Vec::new(),
             incoming_ms: 0,
             outgoing: Outgoing::default(),
@@ -153,6 +165,7 @@ impl ThingMagic {
         self.powers.clear();
         self.power = self.made.power_max;
         self.reading = None;
+        self.stop_ms = None;
         self.incoming.clear();
         self.outgoing.clear();
     }
@@ -198,6 +211,10 @@ impl ThingMagic {
     fn command(&mut self, now_ms: u64, opcode: u8, data: &[u8]) {
         // A module that reads hears the order to stop alone.
         if self.reading.is_some() && (opcode, data) != (0x2F, &[0, 0, 2]) {
+            return;
+        }
+        if let Some(reading) = self.reading.as_ref().filter(|_| self.stops_late) {
+            self.stop_ms = Some(reading.cycle_began_ms + reading.cycle_ms);
             return;
         }
         if self.boot_loader_runs && !matches!(opcode, 0x03 | 0x04 | 0x06 | 0x0C) {
@@ -442,7 +459,17 @@ impl Device for ThingMagic {
         if self.outgoing.next_ms().is_none() {
             self.baud = self.baud_next.take().unwrap_or(self.baud);
         }
-        self.read(now_ms)
+        if self.stop_ms.take_if(|at| now_ms >= *at).is_some() {
+            self.reading = None;
+            return Some(message(0x2F, 0, &[2, 0, 0]));
+        }
+        let message = self.read(now_ms)?;
+        let is_sign = matches!(message[..], [_, 0, 0x22, ..]);
+        if is_sign && self.lost_signs > 0 {
+            self.lost_signs -= 1;
+            return self.transmit(now_ms);
+        }
+        Some(message)
     }
 
     fn next_ms(&self) -> Option<u64> {
@@ -458,6 +485,12 @@ impl Device for ThingMagic {
 
     fn baud(&self) -> Option<u32> {
         Some(self.baud)
+    }
+
+    fn opened(&mut self, now_ms: u64) {
+        if !self.noise.is_empty() {
+            self.outgoing.push(now_ms, self.noise.clone());
+        }
     }
 
     fn power_on(&mut self, _: u64) {

@@ -213,9 +213,10 @@ fn another_size_in_mid_stream_passes() {
 #[test]
 fn an_empty_scene_passes_seldom() {
     // One picture that differs in nothing but its noise: as still as a shop at night.
-    let mut options = Options::default();
-    options.pictures = (0..20).map(still).collect();
-    let camera = camera(options);
+    let camera = camera(Options {
+        pictures: (0..20).map(still).collect(),
+        ..Options::default()
+    });
     let mut config = http(camera.stream_url());
     config.motion = Some(motion::Settings {
         hold: basketd::units::TimeDelta::from_millis(500),
@@ -255,7 +256,7 @@ fn server(answers: Vec<Vec<u8>>) -> SocketAddr {
             };
             read_request(&mut stream);
             // Gone early, perhaps; the next comes.
-            let _ = stream.write_all(answer);
+            stream.write_all(answer).ok();
         }
     };
     let thread = std::thread::Builder::new().name("server".into());

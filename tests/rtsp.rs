@@ -200,7 +200,7 @@ fn lost_packets_cost_pictures_and_spoil_none() {
         let load =
             |count: &std::sync::atomic::AtomicU64| count.load(std::sync::atomic::Ordering::Relaxed);
         watched.log.wait("losses", |log| {
-            log.frames.len() > 60 && load(&network.lost) > 40
+            log.frames.len() > 60 && load(&network.counts.lost) > 40
         });
         watched.log.read(|log| {
             let counters = counters(&log.frames);
@@ -211,7 +211,7 @@ fn lost_packets_cost_pictures_and_spoil_none() {
             println!(
                 "{bframes} B-frames: {} of {} packets lost, {} pictures given, {} told lost, none damaged; \
                  longest gap {longest:.2} s; states {:?}",
-                load(&network.lost), load(&network.lost) + load(&network.passed),
+                load(&network.counts.lost), load(&network.counts.lost) + load(&network.counts.passed),
                 counters.len(), log.lost(), log.states()
             );
             assert!(longest < 8.0);

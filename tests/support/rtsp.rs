@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use image::RgbImage;
 
@@ -66,8 +66,8 @@ impl Server {
     /// As a power cut: SIGKILL.
     pub(crate) fn kill(&mut self) {
         // It is gone already, or now.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 
     pub(crate) fn change_size(&self) {
@@ -109,95 +109,35 @@ pub(crate) fn counter(image: &RgbImage) -> Result<u32, String> {
 /// packets go through it, of which it loses some.
 pub(crate) struct LossyNetwork {
     address: SocketAddr,
-    pub(crate) lost: Arc<AtomicU64>,
-    pub(crate) passed: Arc<AtomicU64>,
-    over: Arc<AtomicBool>,
+    pub(crate) counts: Arc<Counts>,
 }
 
-/// Two UDP ports, the first even (RFC 3550, section 11).
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) lost: AtomicU64,
+    pub(crate) passed: AtomicU64,
+    over: AtomicBool,
+}
+
+/// Two UDP ports, the first even (RFC 3550, section 11): RTP, RTCP.
 type Pair = [Arc<UdpSocket>; 2];
 
 impl LossyNetwork {
-    /// Loses `per_mille` of the packets.
+    /// Loses `per_mille` of the packets of RTP.
     pub(crate) fn start(server: u16, per_mille: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let network = Self {
             address: listener.local_addr().unwrap(),
-            lost: Arc::default(),
-            passed: Arc::default(),
-            over: Arc::default(),
+            counts: Arc::default(),
         };
-        let (lost, passed, over) = (
-            network.lost.clone(),
-            network.passed.clone(),
-            network.over.clone(),
-        );
+        let counts = network.counts.clone();
         spawn("network", move || {
             for client in listener.incoming().flatten() {
-                if over.load(Ordering::Relaxed) {
+                if counts.over.load(Ordering::Relaxed) {
                     return;
                 }
                 let server = TcpStream::connect(("127.0.0.1", server)).unwrap();
-                let wires = (pair(), pair());
-                let ports = Arc::new(Ports::default());
-                for half in [0, 1] {
-                    let (from, to) = (wires.0[half].clone(), wires.1[half].clone());
-                    let (ports, over) = (ports.clone(), over.clone());
-                    let (lost, passed) = (lost.clone(), passed.clone());
-                    spawn("packets", move || {
-                        let mut chance = 7_u64;
-                        let mut packet = [0; 2048];
-                        while !over.load(Ordering::Relaxed) {
-                            let Ok(count) = from.recv(&mut packet) else {
-                                continue;
-                            };
-                            chance = chance
-                                .wrapping_mul(6_364_136_223_846_793_005)
-                                .wrapping_add(1);
-                            if half == 0 && (chance >> 33) % 1000 < per_mille {
-                                lost.fetch_add(1, Ordering::Relaxed);
-                                continue;
-                            }
-                            passed.fetch_add(1, Ordering::Relaxed);
-                            let port = ports.client.load(Ordering::Relaxed) as u16 + half as u16;
-                            let _ = to.send_to(&packet[..count], ("127.0.0.1", port));
-                        }
-                    });
-                }
-                // Requests name the client's ports, responses the server's besides.
-                let ours = (
-                    wires.0[0].local_addr().unwrap().port(),
-                    wires.1[0].local_addr().unwrap().port(),
-                );
-                let (up, down) = (
-                    (client.try_clone().unwrap(), server.try_clone().unwrap()),
-                    (server, client),
-                );
-                let request_ports = ports.clone();
-                spawn("requests", move || {
-                    pass_on(up.0, up.1, |head| {
-                        let Some(port) = port_of(head, "client_port=") else {
-                            return head.to_owned();
-                        };
-                        request_ports
-                            .client
-                            .store(u64::from(port), Ordering::Relaxed);
-                        with_ports(head, "client_port=", ours.0)
-                    });
-                });
-                spawn("responses", move || {
-                    pass_on(down.0, down.1, |head| {
-                        if port_of(head, "server_port=").is_none() {
-                            return head.to_owned();
-                        }
-                        let client = ports.client.load(Ordering::Relaxed) as u16;
-                        with_ports(
-                            &with_ports(head, "client_port=", client),
-                            "server_port=",
-                            ours.1,
-                        )
-                    });
-                });
+                connect(client, server, &counts, per_mille);
             }
         });
         network
@@ -208,17 +148,70 @@ impl LossyNetwork {
     }
 }
 
-impl Drop for LossyNetwork {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
-        // So that it comes back from its accept.
-        let _ = TcpStream::connect(self.address);
+/// One connection: packets from the server go through ports of ours.
+fn connect(client: TcpStream, server: TcpStream, counts: &Arc<Counts>, per_mille: u64) {
+    let (from_server, to_client) = (pair(), pair());
+    let port = |pair: &Pair| pair[0].local_addr().unwrap().port();
+    let (request_port, response_port) = (port(&from_server), port(&to_client));
+    // What the client asked for, once it has.
+    let wanted = Arc::new(AtomicU16::new(0));
+    for (half, (from, to)) in from_server.into_iter().zip(to_client).enumerate() {
+        let (counts, wanted) = (counts.clone(), wanted.clone());
+        let per_mille = if half == 0 { per_mille } else { 0 };
+        spawn("packets", move || {
+            packets(&from, per_mille, &counts, |packet| {
+                let port = wanted.load(Ordering::Relaxed) + half as u16;
+                to.send_to(packet, ("127.0.0.1", port)).ok();
+            });
+        });
+    }
+    let up = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    let asked = wanted.clone();
+    spawn("requests", move || {
+        pass_on(up.0, up.1, |head| match port_of(head, "client_port=") {
+            Some(port) => {
+                asked.store(port, Ordering::Relaxed);
+                with_ports(head, "client_port=", request_port)
+            }
+            None => head.to_owned(),
+        });
+    });
+    spawn("responses", move || {
+        pass_on(server, client, |head| match port_of(head, "server_port=") {
+            Some(_) => {
+                let head = with_ports(head, "client_port=", wanted.load(Ordering::Relaxed));
+                with_ports(&head, "server_port=", response_port)
+            }
+            None => head.to_owned(),
+        });
+    });
+}
+
+fn packets(from: &UdpSocket, per_mille: u64, counts: &Counts, pass: impl Fn(&[u8])) {
+    let mut chance = 7_u64;
+    let mut packet = [0; 2048];
+    while !counts.over.load(Ordering::Relaxed) {
+        let Ok(count) = from.recv(&mut packet) else {
+            continue;
+        };
+        chance = chance
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        if (chance >> 33) % 1000 < per_mille {
+            counts.lost.fetch_add(1, Ordering::Relaxed);
+        } else {
+            counts.passed.fetch_add(1, Ordering::Relaxed);
+            pass(&packet[..count]);
+        }
     }
 }
 
-#[derive(Default)]
-struct Ports {
-    client: AtomicU64,
+impl Drop for LossyNetwork {
+    fn drop(&mut self) {
+        self.counts.over.store(true, Ordering::Relaxed);
+        // So that it comes back from its accept.
+        TcpStream::connect(self.address).ok();
+    }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) {
@@ -248,31 +241,30 @@ fn pair() -> Pair {
 /// Passes RTSP messages on, their heads changed.
 fn pass_on(from: TcpStream, mut to: TcpStream, change: impl Fn(&str) -> String) {
     let mut from = BufReader::new(from);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            match from.read_line(&mut head) {
-                Ok(count) if count > 0 => {}
-                _ => {
-                    let _ = to.shutdown(std::net::Shutdown::Both);
-                    return;
-                }
-            }
-        }
-        let length = head.lines().filter_map(|line| line.split_once(':'));
-        let length = length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-        let length = length
-            .last()
-            .and_then(|(_, value)| value.trim().parse().ok());
-        let mut body = vec![0; length.unwrap_or(0)];
-        if from.read_exact(&mut body).is_err()
-            || to
-                .write_all(&[change(&head).as_bytes(), &body].concat())
-                .is_err()
-        {
+    while let Some((head, body)) = message(&mut from) {
+        let message = [change(&head).as_bytes(), &body].concat();
+        if to.write_all(&message).is_err() {
             return;
         }
     }
+    to.shutdown(std::net::Shutdown::Both).ok();
+}
+
+fn message(from: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if from.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    let length = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .map_or(0, |(_, value)| value.trim().parse().unwrap());
+    let mut body = vec![0; length];
+    from.read_exact(&mut body).ok()?;
+    Some((head, body))
 }
 
 fn port_of(head: &str, name: &str) -> Option<u16> {

@@ -23,8 +23,8 @@ pub(super) struct Capabilities {
     pub(super) modes: BTreeSet<u32>,
     pub(super) hopping: bool,
     /// By HopTableID, kHz by ChannelIndex - 1.
-    hop_tables: BTreeMap<u16, Vec<u32>>,
-    fixed: Vec<u32>,
+    pub(super) hop_tables: BTreeMap<u16, Vec<u32>>,
+    pub(super) fixed: Vec<u32>,
 }
 
 impl Capabilities {

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::wire::llrp::{BitArray, Draft, Version};
 
@@ -95,7 +97,7 @@ fn an_antenna_that_is_not_told_can_only_be_the_only_one() {
     // One that nobody asked for.
     let report = message([tag(1).with(antenna(9)).with(rssi(-50))]);
     assert_eq!(take(&mut two, &report, 0), []);
-    assert_eq!(two.oddities.unasked, Some(9));
+    assert_eq!(two.oddities.unasked, BTreeSet::from([9]));
 }
 
 #[test]

@@ -457,11 +457,10 @@ fn a_v4l2_device_that_is_none_is_told() {
     }
 }
 
-/// For machines that have one: `BASKETD_V4L2=/dev/video0 cargo test --test cameras -- --ignored
+/// For machines that have one: `BASKETD_V4L2=/dev/video0 cargo test --test cameras --
 /// --nocapture a_v4l2_device`. Loads of it may come and go meanwhile; `BASKETD_V4L2_FRAMES` frames
 /// (100) are waited for.
 #[test]
-#[ignore = "needs a V4L2 device"]
 fn a_v4l2_device_gives_pictures() {
     let Some(device) = std::env::var_os("BASKETD_V4L2") else {
         println!("skipped: BASKETD_V4L2 names no device");

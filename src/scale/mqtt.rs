@@ -94,6 +94,7 @@ impl Scale {
         match heard {
             Heard::Connected => {
                 self.connected = true;
+                self.silence.listening(self.clock.millis());
                 Ok(())
             }
             Heard::Message {
@@ -136,11 +137,19 @@ impl Scale {
         {
             return Ok(());
         }
+        let why = if self.silence.has_spoken() {
+            format!(
+                "nothing on `{}` any more; look at the board and its power",
+                self.topic
+            )
+        } else {
+            format!(
+                "nothing has come on `{}` since it is listened to; look at the topic's spelling, the \
+                 board and its power",
+                self.topic
+            )
+        };
         self.silence.interrupted();
-        let why = format!(
-            "nothing on `{}` any more; look at the board and its power",
-            self.topic
-        );
         self.outlet.state(SourceState::Offline, &why).await
     }
 }

@@ -30,8 +30,8 @@ pub(super) struct Args {
     /// A file whose first line is their password.
     #[arg(long, requires = "username")]
     password_file: Option<PathBuf>,
-    /// Reads tags, weights and pictures, and does not only ask what is there. A reader that others
-    /// use is taken from them.
+    /// Reads tags, weights and pictures, and does not only ask what is there. What was configured in a
+    /// reader is deleted; one that another client holds says so and is left alone.
     #[arg(long)]
     read: bool,
     /// For how long, seconds.

@@ -321,6 +321,13 @@ fn write_store(args: &Args, loaded: &Loaded, addresses: &Addresses) -> anyhow::R
     if loaded.settings.mqtt.is_none() {
         text.push_str(&format!("\n[mqtt]\nurl = {}\n", quoted(&args.mqtt)));
     }
+    if loaded.settings.state.dir.is_none() {
+        // The daemon's state is this shop's, wherever it is started.
+        match text.find("[state]") {
+            Some(at) => text.insert_str(at + 7, "\ndir = \"state\""),
+            None => text.push_str("\n[state]\ndir = \"state\"\n"),
+        }
+    }
     std::fs::write(&path, text).with_context(|| shown.clone())?;
     for (name, text) in &loaded.inputs.files {
         let path = args

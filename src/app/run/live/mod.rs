@@ -169,10 +169,26 @@ impl Live {
         Ok(Running { plan, stop, tasks })
     }
 
+    /// A camera without a model is well and sees nothing.
+    fn tell_blind(&self, store: &Store) {
+        let live = store
+            .cameras
+            .iter()
+            .filter(|c| c.source != CameraSource::None);
+        let blind: Vec<&str> = live
+            .filter(|camera| camera.model.is_none())
+            .map(|camera| camera.id.as_str())
+            .collect();
+        let why = format!("no `model` looks at the pictures of {}", blind.join(", "));
+        self.health
+            .set("cameras", (!blind.is_empty()).then_some(why));
+    }
+
     fn cameras(&self, starting: &mut Starting<'_>, store: &Arc<Store>) -> anyhow::Result<()> {
         let occupied: cameras::Occupied = store.cameras.iter().map(|_| Arc::default()).collect();
         let models = cameras::models(store, &occupied, &self.models, &self.inlet, &self.health)?;
         let models = models.map(Arc::new);
+        self.tell_blind(store);
         let plan = starting.plan;
         for (i, camera) in plan.store.cameras.iter().enumerate() {
             if camera.source == CameraSource::None {

@@ -462,7 +462,8 @@ impl Sequencer {
                 reason,
             } => {
                 match state {
-                    SourceState::Online => tracing::info!(source, "online {reason}"),
+                    SourceState::Online if reason.is_empty() => tracing::info!(source, "online"),
+                    SourceState::Online => tracing::info!(source, "online: {reason}"),
                     SourceState::Degraded => tracing::warn!(source, "degraded: {reason}"),
                     SourceState::Offline => tracing::warn!(source, "offline: {reason}"),
                 }

@@ -254,7 +254,7 @@ mod tests {
     }
 
     fn plain(width: u32, height: u32) -> Vec<u8> {
-        png(&DynamicImage::ImageRgb8(image::RgbImage::from_pixel(
+        png(&DynamicImage::ImageRgb8(RgbImage::from_pixel(
             width,
             height,
             image::Rgb([10, 20, 30]),

@@ -1,6 +1,7 @@
 //! What the sequencer is given, by whom and how.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use tokio::sync::oneshot;
@@ -14,12 +15,16 @@ use crate::wire::delivery::Reply;
 /// that find it full wait; what they lose meanwhile they count.
 const WAITING_MAX: usize = 4096;
 
+/// Readings of live sensors that wait, at most, however many come in one message: tens of
+/// milliseconds of the engine's work, so that what comes last is not old when it is taken.
+const READINGS_MAX: usize = 16_384;
+
 /// One thing for the sequencer to put in order.
 #[derive(Debug)]
 pub(super) enum Given {
     Sensed(Sensed),
-    /// What a live sensor tells.
-    Told(Arc<Topic>, Told),
+    /// What a live sensor tells, and the room that it takes.
+    Told(Arc<Topic>, Told, Room),
     /// A gate's or door's event whose caller waits until it is on disk.
     Event(Sensed, oneshot::Sender<Result<(), String>>),
     Command(Asked),
@@ -93,7 +98,24 @@ pub(super) struct Asked {
 
 /// The way in, for as many givers as there are.
 #[derive(Debug, Clone)]
-pub(super) struct Inlet(SyncSender<Given>);
+pub(super) struct Inlet {
+    give: SyncSender<Given>,
+    /// Readings of live sensors that wait.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The room that readings take while they wait.
+#[derive(Debug)]
+pub(super) struct Room {
+    waiting: Arc<AtomicUsize>,
+    readings: usize,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.readings, Ordering::Relaxed);
+    }
+}
 
 /// The sequencer has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,30 +124,49 @@ pub(super) struct Gone;
 impl Inlet {
     pub(super) fn new() -> (Self, Receiver<Given>) {
         let (give, take) = sync_channel(WAITING_MAX);
-        (Self(give), take)
+        let waiting = Arc::default();
+        (Self { give, waiting }, take)
     }
 
     /// Gives, and waits for room; threads only, no tasks.
     pub(super) fn give(&self, given: Given) -> Result<(), Gone> {
-        self.0.send(given).map_err(|_gone| Gone)
+        self.give.send(given).map_err(|_gone| Gone)
     }
 
     /// Gives without waiting; hands back what finds no room.
     pub(super) fn try_give(&self, given: Given) -> Result<(), Option<Given>> {
-        match self.0.try_send(given) {
+        match self.give.try_send(given) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(given)) => Err(Some(given)),
             Err(TrySendError::Disconnected(_)) => Err(None),
         }
     }
 
+    /// Room for what is told; one message always finds some where nothing waits.
+    fn room(&self, told: &Told) -> Option<Room> {
+        let readings = match told {
+            Told::Readings(readings) => readings.len(),
+            Told::State { .. } | Told::Lost { .. } => 0,
+        };
+        let before = self.waiting.fetch_add(readings, Ordering::Relaxed);
+        let room = Room {
+            waiting: Arc::clone(&self.waiting),
+            readings,
+        };
+        let fits = before == 0 || before + readings <= READINGS_MAX;
+        fits.then_some(room)
+    }
+
     /// A live sensor's way in.
     pub(super) fn outlet(&self, topic: Topic) -> Outlet {
         let (inlet, topic) = (self.clone(), Arc::new(topic));
         let take = move |told| {
-            let given = Given::Told(Arc::clone(&topic), told);
+            let Some(room) = inlet.room(&told) else {
+                return Err(Refused::Full(told));
+            };
+            let given = Given::Told(Arc::clone(&topic), told, room);
             inlet.try_give(given).map_err(|back| match back {
-                Some(Given::Told(_, told)) => Refused::Full(told),
+                Some(Given::Told(_, told, _)) => Refused::Full(told),
                 _ => Refused::Gone,
             })
         };

@@ -277,7 +277,7 @@ impl Recorder {
     fn take(&mut self, given: Given) -> anyhow::Result<()> {
         match given {
             Given::Sensed(sensed) => self.write(&sensed),
-            Given::Told(topic, told) => self.told(&topic, told),
+            Given::Told(topic, told, _room) => self.told(&topic, told),
             Given::Event(sensed, answer) => {
                 let written = self.write(&sensed);
                 // Whoever called may have gone.

@@ -92,7 +92,7 @@ impl Sequencer {
             Ok(Given::Sensed(sensed)) => {
                 *broken.lost.entry(sensed.topic.source.clone()).or_insert(0) += 1;
             }
-            Ok(Given::Told(topic, told)) => broken.told(&topic.source, told),
+            Ok(Given::Told(topic, told, _)) => broken.told(&topic.source, told),
             Ok(Given::Event(_, answer)) => drop(answer.send(Err(CANNOT_WRITE.to_owned()))),
             Ok(Given::Command(asked)) => {
                 drop(asked.answer.send(Reply::refused(CANNOT_WRITE.to_owned())));

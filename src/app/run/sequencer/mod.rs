@@ -238,7 +238,7 @@ impl Sequencer {
     fn take(&mut self, given: Given) {
         match given {
             Given::Sensed(sensed) => self.sensed(&sensed),
-            Given::Told(topic, told) => self.told(&topic, told),
+            Given::Told(topic, told, _room) => self.told(&topic, told),
             Given::Event(sensed, answer) => self.event(&sensed, answer),
             Given::Command(asked) => self.command(asked),
             Given::Reload(loaded, answer) => {

@@ -101,11 +101,24 @@ impl Live {
         if self.running.as_ref().is_some_and(|r| r.plan == plan) {
             return Ok(());
         }
+        let before = self.running.as_ref().map(|r| r.plan.store.live());
         self.stop().await;
+        self.part_with(&before.unwrap_or_default(), &plan.store.live())
+            .await;
         self.models.clone_from(&loaded.models);
         let store = Arc::new(loaded.store.clone());
         self.running = Some(self.start(plan, &store)?);
         Ok(())
+    }
+
+    /// What is read no longer is not away: nobody would ever say that it is back.
+    async fn part_with(&self, before: &[Topic], now: &[Topic]) {
+        for topic in before.iter().filter(|topic| !now.contains(topic)) {
+            let mut outlet = self.inlet.outlet(topic.clone());
+            let why = "the store file names no source for it any more";
+            // A sequencer that has gone has ended already.
+            outlet.state(SourceState::Online, why).await.ok();
+        }
     }
 
     /// Whether the store file names any live sensor.
@@ -226,6 +239,41 @@ impl Plan {
             folder: loaded.folder.clone(),
             keep_frames: record || loaded.settings.state.keep_frames,
         }
+    }
+}
+
+impl Sensors {
+    /// The topics of those that are read live.
+    fn live(&self) -> Vec<Topic> {
+        let mut topics = Vec::new();
+        for reader in self
+            .readers
+            .iter()
+            .filter(|r| r.source != ReaderSource::None)
+        {
+            topics.push(Topic::json(
+                &format!("/rfid/{}", reader.id),
+                "basketd.TagRead",
+            ));
+        }
+        for camera in self
+            .cameras
+            .iter()
+            .filter(|c| c.source != CameraSource::None)
+        {
+            let topic = format!("/camera/{}/detections", camera.id);
+            topics.push(Topic::json(&topic, "basketd.Detections"));
+        }
+        for (id, _) in self.scales.iter().filter(|(_, s)| *s != ScaleSource::None) {
+            topics.push(Topic::json(&format!("/scale/{id}"), "basketd.Weight"));
+        }
+        for (id, _) in self.gates.iter().filter(|(_, g)| *g != GateSource::None) {
+            topics.push(Topic::json(&format!("/gate/{id}"), "basketd.GateEvent"));
+        }
+        for (id, _) in self.doors.iter().filter(|(_, d)| *d != DoorSource::None) {
+            topics.push(Topic::json(&format!("/door/{id}"), "basketd.Door"));
+        }
+        topics
     }
 }
 

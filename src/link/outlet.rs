@@ -87,7 +87,8 @@ pub struct Outlet {
     told: Option<(SourceState, String)>,
     /// The newest state; it is told once it may be.
     wanted: Option<(SourceState, String)>,
-    changes: Changes,
+    /// `None` where every change is told.
+    changes: Option<Changes>,
     /// Dropped since the last loss that was told.
     dropped: u64,
 }
@@ -109,8 +110,16 @@ impl Outlet {
             take,
             told: None,
             wanted: None,
-            changes: Changes::default(),
+            changes: None,
             dropped: 0,
+        }
+    }
+
+    /// Tells changes of the state at a rate.
+    pub fn at_a_rate(self) -> Self {
+        Self {
+            changes: Some(Changes::default()),
+            ..self
         }
     }
 
@@ -208,7 +217,8 @@ impl Outlet {
         }
         let is_gone = |told: &(SourceState, String)| told.0 == SourceState::Offline;
         let goes = is_gone(wanted) && !self.told.as_ref().is_some_and(is_gone);
-        if !self.changes.may() && !goes {
+        let may = self.changes.as_mut().is_none_or(Changes::may);
+        if !may && !goes {
             return None;
         }
         self.told.clone_from(&self.wanted);
@@ -333,7 +343,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_source_that_flaps_is_told_at_a_rate_and_that_it_is_gone_at_once() {
-        let (mut outlet, taken) = taker(999);
+        let (outlet, taken) = taker(999);
+        let mut outlet = outlet.at_a_rate();
         for n in 0..100 {
             let (state, reason) = match n % 2 {
                 0 => (SourceState::Degraded, "ill"),

@@ -170,6 +170,6 @@ impl Inlet {
                 _ => Refused::Gone,
             })
         };
-        Outlet::new(Arc::new(take))
+        Outlet::new(Arc::new(take)).at_a_rate()
     }
 }

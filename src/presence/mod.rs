@@ -55,12 +55,35 @@ struct Rhythm {
     last_read: Option<Timestamp>,
     /// Recent pauses: high where a reader visits its ports in turn.
     pauses: f64,
+    /// The longest pause of late, seconds: what is much longer is not the tags' doing.
+    longest_s: f64,
     /// Tags at home here.
     homes: u32,
     /// Its reader is known to be away.
     away: bool,
     /// When it was heard again after a silence of its own: what was not heard before is no evidence.
     resumed: Option<Timestamp>,
+}
+
+impl Rhythm {
+    fn new() -> Self {
+        Self {
+            longest_s: SILENT.as_secs(),
+            ..Self::default()
+        }
+    }
+
+    /// A pause much longer than any of late is the reader's: its tags did not miss their turns.
+    fn on_gap(&mut self, gap: TimeDelta, at: Timestamp) {
+        let dark = (3.0 * self.longest_s).max(DARK.as_secs());
+        if gap > SILENT || gap.as_secs() > dark {
+            self.resumed = Some(at);
+            // A reader may have come to pause for so long.
+            self.longest_s = (1.5 * self.longest_s).min(SILENT.as_secs());
+        } else {
+            self.longest_s = gap.as_secs().max(0.995 * self.longest_s);
+        }
+    }
 }
 
 /// The state of all tags.
@@ -90,7 +113,7 @@ impl Presence {
     pub fn new(store: &Store) -> Self {
         Self {
             tags: BTreeMap::new(),
-            rhythms: vec![Rhythm::default(); store.antennas.len()],
+            rhythms: vec![Rhythm::new(); store.antennas.len()],
             due: BTreeSet::new(),
             waiting: BTreeMap::new(),
             lag: TimeDelta::ZERO,
@@ -182,9 +205,7 @@ impl Presence {
         let rhythm = &mut self.rhythms[antenna.index()];
         if let Some(last) = rhythm.last_read {
             let gap = at - last;
-            if gap > SILENT {
-                rhythm.resumed = Some(at);
-            }
+            rhythm.on_gap(gap, at);
             if gap > PAUSE {
                 rhythm.pauses = (rhythm.pauses + 1.0).min(6.0);
             } else if gap > TimeDelta::ZERO {
@@ -286,6 +307,8 @@ impl Presence {
 
 /// An antenna that has heard nothing for so long tells nothing about its tags.
 const SILENT: TimeDelta = TimeDelta::from_millis(5_000);
+/// No pause shorter than this is taken for the reader's own: a turn of its antennas takes as long.
+const DARK: TimeDelta = TimeDelta::from_millis(500);
 /// How long after its first read a tag's home is decided.
 const FIRST_LOOK: TimeDelta = TimeDelta::from_millis(3_200);
 

@@ -15,7 +15,6 @@
 //! shows views that borrow what the decoder holds; colours are converted for those alone that are
 //! given out.
 
-mod backoff;
 mod capture_time;
 mod eye;
 mod file;

@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
-use super::backoff::{self, Backoff};
 use super::eye::Eye;
 use super::health::Verdict;
 use super::source::{Source, Trouble};
 use super::{Address, Config, TakeFrame};
 use super::{file, http, rtsp, v4l2};
 use crate::clock::Monotonic;
+use crate::link::backoff::Backoff;
 use crate::link::outlet::{Gone, Outlet};
 use crate::observation::SourceState;
 
@@ -120,7 +120,7 @@ impl Supervisor {
     }
 
     fn run(mut self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         while !self.stop.is_set() {
             let trouble = match self.guarded_session() {
                 Ok(End::Stopped) | Err(Gone) => return,
@@ -139,7 +139,8 @@ impl Supervisor {
             if told.is_err() {
                 return;
             }
-            let wait = backoff.wait(trouble.kind.patience(), backoff::chance());
+            let (least, most) = trouble.kind.patience();
+            let wait = backoff.within(least, most);
             self.stop.wait(wait);
         }
     }

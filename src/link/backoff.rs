@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-/// Doubles from `FIRST` to `LAST`; each wait is drawn from its upper half.
-#[derive(Debug, Clone)]
+/// Doubles within bounds; each wait is drawn from its upper half.
+#[derive(Debug, Clone, Default)]
 pub struct Backoff {
     next: Duration,
 }
@@ -12,23 +12,22 @@ pub struct Backoff {
 const FIRST: Duration = Duration::from_millis(250);
 const LAST: Duration = Duration::from_secs(15);
 
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { next: FIRST }
-    }
-}
-
 impl Backoff {
-    /// How long to wait now.
+    /// How long to wait now: from a quarter of a second to fifteen.
     pub fn wait(&mut self) -> Duration {
-        let whole = self.next;
-        self.next = (whole * 2).min(LAST);
+        self.within(FIRST, LAST)
+    }
+
+    /// The same within bounds of the caller's.
+    pub fn within(&mut self, least: Duration, most: Duration) -> Duration {
+        let whole = self.next.clamp(least, most);
+        self.next = whole * 2;
         whole / 2 + (whole / 2).mul_f64(random())
     }
 
     /// It went well: the next failure is a new one.
     pub fn reset(&mut self) {
-        self.next = FIRST;
+        self.next = Duration::ZERO;
     }
 }
 
@@ -47,14 +46,16 @@ mod tests {
 
     #[test]
     fn waits_grow_are_bounded_and_begin_anew() {
-        let mut backoff = Backoff::default();
-        let mut most = FIRST;
-        for _ in 0..20 {
-            let wait = backoff.wait();
-            assert!(wait >= most / 2 && wait <= most, "{wait:?} of {most:?}");
-            most = (most * 2).min(LAST);
+        for (least, most) in [(FIRST, LAST), (LAST, 20 * LAST)] {
+            let mut backoff = Backoff::default();
+            let mut whole = least;
+            for _ in 0..20 {
+                let wait = backoff.within(least, most);
+                assert!(wait >= whole / 2 && wait <= whole, "{wait:?} of {whole:?}");
+                whole = (whole * 2).min(most);
+            }
+            backoff.reset();
+            assert!(backoff.within(least, most) <= least);
         }
-        backoff.reset();
-        assert!(backoff.wait() <= FIRST);
     }
 }

@@ -1,14 +1,12 @@
 //! A sensor's way to the daemon: what it says, how it is, and what of it was lost.
 //!
 //! An edge owns one [`Outlet`] for its source. Where the daemon has no room it waits briefly, then
-//! counts what it drops and tells the loss before anything else; the newest state is never dropped. A
-//! source that is well and ill by turns tells so at a rate: each change is an input, an alert and a line
-//! of the log. Whoever takes decides where it goes: the sequencer, a recording, a person at a terminal.
+//! counts what it drops and tells the loss before anything else; states are never dropped. Whoever
+//! takes decides where it goes: the sequencer, a recording, a person at a terminal.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Monotonic;
 use crate::observation::SourceState;
 use crate::units::Timestamp;
 
@@ -85,10 +83,6 @@ pub type Take = dyn Fn(Told) -> Result<(), Refused> + Send + Sync;
 pub struct Outlet {
     take: Arc<Take>,
     told: Option<(SourceState, String)>,
-    /// The newest state; it is told once it may be.
-    wanted: Option<(SourceState, String)>,
-    /// `None` where every change is told.
-    changes: Option<Changes>,
     /// Dropped since the last loss that was told.
     dropped: u64,
 }
@@ -109,23 +103,12 @@ impl Outlet {
         Self {
             take,
             told: None,
-            wanted: None,
-            changes: None,
             dropped: 0,
-        }
-    }
-
-    /// Tells changes of the state at a rate.
-    pub fn at_a_rate(self) -> Self {
-        Self {
-            changes: Some(Changes::default()),
-            ..self
         }
     }
 
     /// Hands readings over; waits briefly for room.
     pub async fn readings(&mut self, readings: Readings) -> Result<(), Gone> {
-        self.tell_state().await?;
         let mut waited = Duration::ZERO;
         let mut rest = readings;
         while let Some(refused) = self.offer(rest)? {
@@ -142,7 +125,6 @@ impl Outlet {
 
     /// The same from a thread.
     pub fn readings_blocking(&mut self, readings: Readings) -> Result<(), Gone> {
-        self.tell_state_blocking()?;
         let mut waited = Duration::ZERO;
         let mut rest = readings;
         while let Some(refused) = self.offer(rest)? {
@@ -159,18 +141,7 @@ impl Outlet {
 
     /// Tells how the source is; the same again is not told.
     pub async fn state(&mut self, state: SourceState, reason: &str) -> Result<(), Gone> {
-        self.want(state, reason);
-        self.tell_state().await
-    }
-
-    /// The same from a thread.
-    pub fn state_blocking(&mut self, state: SourceState, reason: &str) -> Result<(), Gone> {
-        self.want(state, reason);
-        self.tell_state_blocking()
-    }
-
-    async fn tell_state(&mut self) -> Result<(), Gone> {
-        let Some(mut rest) = self.news() else {
+        let Some(mut rest) = self.news(state, reason) else {
             return Ok(());
         };
         while let Some(refused) = self.give(rest)? {
@@ -180,8 +151,9 @@ impl Outlet {
         Ok(())
     }
 
-    fn tell_state_blocking(&mut self) -> Result<(), Gone> {
-        let Some(mut rest) = self.news() else {
+    /// The same from a thread.
+    pub fn state_blocking(&mut self, state: SourceState, reason: &str) -> Result<(), Gone> {
+        let Some(mut rest) = self.news(state, reason) else {
             return Ok(());
         };
         while let Some(refused) = self.give(rest)? {
@@ -201,28 +173,13 @@ impl Outlet {
         Ok(())
     }
 
-    fn want(&mut self, state: SourceState, reason: &str) {
+    fn news(&mut self, state: SourceState, reason: &str) -> Option<Told> {
         let same = |(s, r): &(SourceState, String)| *s == state && r == reason;
-        if !self.wanted.as_ref().is_some_and(same) {
-            self.wanted = Some((state, reason.to_owned()));
-        }
-    }
-
-    /// The newest state, where it is another than was told and may be told by now. That a source is
-    /// gone is told at once.
-    fn news(&mut self) -> Option<Told> {
-        let wanted = self.wanted.as_ref()?;
-        if self.told.as_ref() == Some(wanted) {
+        if self.told.as_ref().is_some_and(same) {
             return None;
         }
-        let is_gone = |told: &(SourceState, String)| told.0 == SourceState::Offline;
-        let goes = is_gone(wanted) && !self.told.as_ref().is_some_and(is_gone);
-        let may = self.changes.as_mut().is_none_or(Changes::may);
-        if !may && !goes {
-            return None;
-        }
-        self.told.clone_from(&self.wanted);
-        let (state, reason) = self.told.clone()?;
+        let reason = reason.to_owned();
+        self.told = Some((state, reason.clone()));
         Some(Told::State { state, reason })
     }
 
@@ -253,40 +210,6 @@ impl Outlet {
             Err(Refused::Full(told)) => Ok(Some(told)),
             Err(Refused::Gone) => Err(Gone),
         }
-    }
-}
-
-/// How many changes may be told: some at once, then one in a while.
-#[derive(Debug)]
-struct Changes {
-    clock: Monotonic,
-    /// When all that is spent is had again, milliseconds.
-    full_ms: u64,
-}
-
-/// Changes told at once, at most.
-const BURST: u64 = 8;
-/// A further one in so long.
-const EACH_MS: u64 = 10_000;
-
-impl Default for Changes {
-    fn default() -> Self {
-        Self {
-            clock: Monotonic::start(),
-            full_ms: 0,
-        }
-    }
-}
-
-impl Changes {
-    fn may(&mut self) -> bool {
-        let now = self.clock.millis();
-        let full = self.full_ms.max(now) + EACH_MS;
-        let may = full <= now + BURST * EACH_MS;
-        if may {
-            self.full_ms = full;
-        }
-        may
     }
 }
 
@@ -339,27 +262,6 @@ mod tests {
         }
         outlet.state_blocking(SourceState::Offline, "x").unwrap();
         assert_eq!(taken.lock().unwrap().1.len(), 2);
-    }
-
-    #[tokio::test]
-    async fn a_source_that_flaps_is_told_at_a_rate_and_that_it_is_gone_at_once() {
-        let (outlet, taken) = taker(999);
-        let mut outlet = outlet.at_a_rate();
-        for n in 0..100 {
-            let (state, reason) = match n % 2 {
-                0 => (SourceState::Degraded, "ill"),
-                _ => (SourceState::Online, ""),
-            };
-            outlet.state(state, reason).await.unwrap();
-        }
-        assert_eq!(taken.lock().unwrap().1.len() as u64, BURST);
-        outlet.state(SourceState::Offline, "gone").await.unwrap();
-        let last = taken.lock().unwrap().1.last().cloned();
-        let gone = Told::State {
-            state: SourceState::Offline,
-            reason: "gone".to_owned(),
-        };
-        assert_eq!(last, Some(gone));
     }
 
     #[test]

@@ -27,29 +27,6 @@ pub(super) struct Broken {
     /// Whether the journal's file cannot be trusted any more.
     pub(super) journal: bool,
     pub(super) lost: BTreeMap<String, u64>,
-    /// How sensors are by now, where they have told.
-    pub(super) states: BTreeMap<String, SourceReport>,
-}
-
-impl Broken {
-    /// Nothing a sensor says is taken in; how it is must be known when there is space again.
-    fn told(&mut self, source: &str, told: Told) {
-        let lost = match told {
-            Told::Readings(readings) => readings.len() as u64,
-            Told::Lost { lost, .. } => lost,
-            Told::State { state, reason } => {
-                let source = source.to_owned();
-                let report = SourceReport::State {
-                    source: source.clone(),
-                    state,
-                    reason,
-                };
-                self.states.insert(source, report);
-                return;
-            }
-        };
-        *self.lost.entry(source.to_owned()).or_insert(0) += lost;
-    }
 }
 
 impl Sequencer {
@@ -68,7 +45,6 @@ impl Sequencer {
             tried_ms: since_ms,
             journal,
             lost: BTreeMap::new(),
-            states: BTreeMap::new(),
         });
     }
 
@@ -92,7 +68,8 @@ impl Sequencer {
             Ok(Given::Sensed(sensed)) => {
                 *broken.lost.entry(sensed.topic.source.clone()).or_insert(0) += 1;
             }
-            Ok(Given::Told(topic, told, _)) => broken.told(&topic.source, told),
+            Ok(Given::Told(topic, told, _)) => self.told_meanwhile(&topic.source, told),
+            Ok(Given::Parted(source)) => self.states.forget(&source),
             Ok(Given::Event(_, answer)) => drop(answer.send(Err(CANNOT_WRITE.to_owned()))),
             Ok(Given::Command(asked)) => {
                 drop(asked.answer.send(Reply::refused(CANNOT_WRITE.to_owned())));
@@ -103,6 +80,21 @@ impl Sequencer {
             Ok(Given::TapeEnded) => self.tape_ended(),
             Ok(Given::Stop) | Err(RecvTimeoutError::Disconnected) => self.stopping = true,
             Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+
+    /// Nothing a sensor says is taken in; how it is must be known when there is space again.
+    fn told_meanwhile(&mut self, source: &str, told: Told) {
+        let lost = match told {
+            Told::Readings(readings) => readings.len() as u64,
+            Told::Lost { lost, .. } => lost,
+            Told::State { state, reason } => {
+                self.states.want(source.to_owned(), state, reason);
+                return;
+            }
+        };
+        if let Some(broken) = &mut self.broken {
+            *broken.lost.entry(source.to_owned()).or_insert(0) += lost;
         }
     }
 
@@ -152,9 +144,7 @@ impl Sequencer {
                 reason,
             });
         }
-        for report in broken.states.into_values() {
-            self.source(report);
-        }
+        self.tell_states();
         if lost > 0 {
             self.was_away(broken.since);
         }

@@ -7,6 +7,8 @@
 //! file with the engine as it stands and with the events that the outbox lacks.
 
 mod broken;
+mod sensed;
+mod states;
 mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,23 +22,23 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use self::broken::Broken;
+use self::states::States;
 pub(super) use self::upkeep::prune;
 use super::disk::Disk;
-use super::given::{Asked, Given, Sensed, Topic};
+use super::given::{Asked, Given, Topic};
 use super::health::Health;
 use super::rows;
 use crate::app::load::Loaded;
 use crate::clock::{Monotonic, SteadyClock, Stopwatch};
 use crate::engine::{Engine, Input, Output};
-use crate::link::outlet::{Readings, Told};
-use crate::observation::{Command, SourceReport, SourceState};
+use crate::observation::{Command, SourceReport};
 use crate::outbox::{Batch, Outbox, Row, Then};
 use crate::recording::journal::{Head, Journal};
 use crate::store::{Settings, Store};
 use crate::units::{TimeDelta, Timestamp};
 use crate::wire::delivery::Reply;
 use crate::wire::event::Origin;
-use crate::wire::message::{Decoded, Route, capture_time, decode, route};
+use crate::wire::message::Route;
 use crate::wire::{command, encode};
 
 /// Inputs handled in one turn, at most: then what they gave is committed.
@@ -94,6 +96,8 @@ pub(super) struct Sequencer {
     outbox: Arc<Outbox>,
     health: Arc<Health>,
     routes: BTreeMap<Arc<Topic>, Arc<Route>>,
+    /// How live sensors are.
+    states: States,
     /// Of this turn.
     rows: Vec<Row>,
     then: Vec<Then>,
@@ -126,6 +130,7 @@ impl Sequencer {
             outbox: parts.outbox,
             health: parts.health,
             routes: BTreeMap::new(),
+            states: States::default(),
             rows: Vec::new(),
             then: Vec::new(),
             uncommitted: parts.uncommitted.into(),
@@ -210,6 +215,7 @@ impl Sequencer {
         if self.broken.is_some() {
             return;
         }
+        self.tell_states();
         self.advance();
         self.fire_until(self.now);
         self.commit();
@@ -240,6 +246,7 @@ impl Sequencer {
             Given::Sensed(sensed) => self.sensed(&sensed),
             Given::Told(topic, told, _room) => self.told(&topic, told),
             Given::Event(sensed, answer) => self.event(&sensed, answer),
+            Given::Parted(source) => self.parted(&source),
             Given::Command(asked) => self.command(asked),
             Given::Reload(loaded, answer) => {
                 let done = self.reload(*loaded);
@@ -257,138 +264,6 @@ impl Sequencer {
         let why = "the recording has ended";
         tracing::info!("{why}");
         self.health.all_offline(why, &self.now.to_string());
-    }
-
-    fn sensed(&mut self, sensed: &Sensed) {
-        match sensed.at {
-            Some(at) => self.now = self.now.max(at),
-            None => self.advance(),
-        }
-        let topic = &sensed.topic;
-        let route = self.route(topic);
-        match self.reading(topic, &route, sensed.captured_at, &sensed.payload) {
-            Ok(true) => self.heard(topic, 1),
-            Ok(false) => {}
-            Err(why) => self.health.lose(&why, 1),
-        }
-    }
-
-    fn route(&mut self, topic: &Arc<Topic>) -> Arc<Route> {
-        if let Some(found) = self.routes.get(topic) {
-            return Arc::clone(found);
-        }
-        let found = route(&self.store, &topic.topic, &topic.schema, &topic.encoding);
-        let found = Arc::new(found);
-        self.routes.insert(Arc::clone(topic), Arc::clone(&found));
-        found
-    }
-
-    /// Takes one message at the present time; `false` where it is nothing for the engine. The error
-    /// says what was lost with it.
-    fn reading(
-        &mut self,
-        topic: &Topic,
-        route: &Route,
-        captured_at: Timestamp,
-        payload: &[u8],
-    ) -> Result<bool, String> {
-        let at = self.now;
-        match route {
-            Route::Ignored(why) => return Err(why.clone()),
-            // Another journal's deadlines are not this engine's.
-            Route::Timer => return Ok(false),
-            _ => {}
-        }
-        let sensed_at = captured_at;
-        let captured_at = capture_time(at, sensed_at).unwrap_or(at);
-        let decoded = decode(&self.store, route, captured_at, payload);
-        let input = match decoded.map_err(|why| format!("{}: {why}", topic.topic))? {
-            Decoded::Input(input) => input,
-            Decoded::Partly(input, lost) => {
-                for (n, why) in lost {
-                    self.health.lose(&format!("{}: {why}", topic.topic), n);
-                }
-                input
-            }
-            Decoded::Image(_) => {
-                if self.settings.state.keep_frames {
-                    self.journal_it(topic, (at, sensed_at), payload);
-                }
-                return Ok(false);
-            }
-        };
-        self.give(topic, (at, captured_at), payload, input);
-        Ok(true)
-    }
-
-    /// What a live sensor tells.
-    fn told(&mut self, topic: &Arc<Topic>, told: Told) {
-        let source = topic.source.clone();
-        match told {
-            Told::Readings(readings) => self.readings(topic, &readings),
-            Told::State { state, reason } => {
-                self.advance();
-                self.source(SourceReport::State {
-                    source,
-                    state,
-                    reason,
-                });
-            }
-            Told::Lost { lost, reason } => {
-                self.advance();
-                self.source(SourceReport::Gap {
-                    source,
-                    lost,
-                    reason,
-                });
-            }
-        }
-    }
-
-    fn readings(&mut self, topic: &Arc<Topic>, readings: &Readings) {
-        self.advance();
-        let route = self.route(topic);
-        let mut taken = 0;
-        for (captured_at, payload) in readings.iter() {
-            match self.reading(topic, &route, captured_at, payload) {
-                Ok(_) if self.broken.is_none() => taken += 1,
-                Ok(_) => break,
-                Err(why) => self.health.lose(&why, 1),
-            }
-        }
-        if let Some(broken) = &mut self.broken {
-            let rest = readings.len() as u64 - taken;
-            *broken.lost.entry(topic.source.clone()).or_insert(0) += rest;
-        }
-        self.heard(topic, taken);
-    }
-
-    /// An event whose caller waits.
-    fn event(&mut self, sensed: &Sensed, answer: oneshot::Sender<Result<(), String>>) {
-        self.advance();
-        let route = self.route(&sensed.topic);
-        let taken = self.reading(&sensed.topic, &route, sensed.captured_at, &sensed.payload);
-        let refused = match taken {
-            Err(why) => Some(why),
-            Ok(_) if self.broken.is_some() => Some(CANNOT_WRITE.to_owned()),
-            Ok(_) => None,
-        };
-        // Whoever asked may have gone.
-        if let Some(why) = refused {
-            drop(answer.send(Err(why)));
-            return;
-        }
-        self.heard(&sensed.topic, 1);
-        self.then.push(Box::new(move || drop(answer.send(Ok(())))));
-    }
-
-    fn heard(&self, topic: &Topic, messages: u64) {
-        let sensor = !matches!(topic.topic.as_str(), "/command" | "/source" | "/gap");
-        if sensor && messages > 0 {
-            let at = self.now;
-            self.health
-                .heard(&topic.source, messages, &|| at.to_string());
-        }
     }
 
     /// Fires what was due before, puts an input into the journal, and gives it to the engine.
@@ -451,37 +326,6 @@ impl Sequencer {
                 false
             }
         }
-    }
-
-    fn source(&mut self, report: SourceReport) {
-        let at = self.now;
-        let (topic, schema) = match &report {
-            SourceReport::State {
-                source,
-                state,
-                reason,
-            } => {
-                match state {
-                    SourceState::Online if reason.is_empty() => tracing::info!(source, "online"),
-                    SourceState::Online => tracing::info!(source, "online: {reason}"),
-                    SourceState::Degraded => tracing::warn!(source, "degraded: {reason}"),
-                    SourceState::Offline => tracing::warn!(source, "offline: {reason}"),
-                }
-                self.health.source(source, *state, reason, at.to_string());
-                ("/source", "basketd.SourceState")
-            }
-            SourceReport::Gap {
-                source,
-                lost,
-                reason,
-            } => {
-                self.health.lose(&format!("{source}: {reason}"), *lost);
-                ("/gap", "basketd.SourceGap")
-            }
-        };
-        let bytes = encode::source(&report);
-        let topic = Topic::json(topic, schema);
-        self.give(&topic, (at, at), &bytes, Input::Source(report));
     }
 
     fn command(&mut self, asked: Asked) {

@@ -303,3 +303,72 @@ fn live_sensors_are_recorded_with_their_states() {
         .unwrap();
     assert!(replayed.status.success(), "{replayed:?}");
 }
+
+#[test]
+fn a_store_file_read_anew_takes_other_secrets_and_parts_with_sensors() {
+    if !has("mosquitto") {
+        return;
+    }
+    let shop = open_shop();
+    let mut broker = shop.broker();
+    let mut daemon = shop.daemon_is_up();
+    shop.wait_up("gate/turnstile", true);
+    let presented = r#"{"kind": "presented", "token": "q-1"}"#;
+    assert_eq!(
+        shop.call("turnstile", "open sesame", "k1", presented).0,
+        200
+    );
+    let (code, why) = shop.call("turnstile", "open sesame", "", presented);
+    assert_eq!(code, 400, "{why}");
+    // Everything behind the broker goes, and is known to be gone.
+    broker.kill();
+    for source in ["gate/reader", "scale/left"] {
+        wait_for(source, SOON, || {
+            let (_, ready) = shop.page("/readyz").unwrap();
+            ready.contains(&format!("{source} is offline"))
+        });
+    }
+    // Another secret, and no sensor behind the broker any more.
+    std::fs::write(shop.path("gate.secret"), "another\n").unwrap();
+    let text = std::fs::read_to_string(shop.path("store.toml")).unwrap();
+    let behind = |line: &str| line.contains("mqtt:") && !line.contains("mqtt://");
+    let how = |line: &str| line.starts_with("path") || line.starts_with("unit");
+    let part = |line: &&str| !behind(line) && !how(line);
+    let text: String = text
+        .lines()
+        .filter(part)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    std::fs::write(shop.path("store.toml"), text).unwrap();
+    daemon.signal(rustix::process::Signal::HUP);
+    wait_for("the other secret", SOON, || {
+        shop.call("turnstile", "another", "k2", presented).0 == 200
+    });
+    assert_eq!(
+        shop.call("turnstile", "open sesame", "k3", presented).0,
+        401
+    );
+    wait_for("nothing is away", SOON, || {
+        let (_, ready) = shop.page("/readyz").unwrap();
+        !ready.contains("offline")
+    });
+    assert_eq!(shop.is_up("scale/left"), None);
+    let cleared = shop.events("basketd.alert.cleared");
+    assert!(
+        cleared
+            .iter()
+            .any(|alert| alert["data"]["about"] == "scale/left"),
+        "{cleared:?}"
+    );
+    // The key of before is known still: one event, and not two.
+    assert_eq!(shop.call("turnstile", "another", "k1", presented).0, 200);
+    daemon.terminate();
+    let mut presented = 0;
+    for file in std::fs::read_dir(shop.path("state/journal")).unwrap() {
+        basketd::recording::stream(&file.unwrap().path(), &mut |message| {
+            presented += usize::from(message.channel.topic == "/gate/turnstile");
+        })
+        .unwrap();
+    }
+    assert_eq!(presented, 2);
+}

@@ -111,6 +111,15 @@ fn is_gone(store: &Store, source: &str) -> bool {
 }
 
 impl Engine {
+    /// The sensors that are taken for away or ill, by name.
+    pub fn ill(&self) -> Vec<String> {
+        let standing = self.state.alerts.0.iter().map(|(source, _)| source);
+        let sensors = standing.filter(|source| source.as_str() != DISK);
+        let mut ill: Vec<String> = sensors.cloned().collect();
+        ill.dedup();
+        ill
+    }
+
     pub(super) fn on_source(&mut self, at: Timestamp, report: SourceReport) {
         match report {
             SourceReport::State { source, state, .. } => {

@@ -25,6 +25,8 @@ pub(super) enum Given {
     Sensed(Sensed),
     /// What a live sensor tells, and the room that it takes.
     Told(Arc<Topic>, Told, Room),
+    /// A sensor that is read no longer, by the name that states have.
+    Parted(String),
     /// A gate's or door's event whose caller waits until it is on disk.
     Event(Sensed, oneshot::Sender<Result<(), String>>),
     Command(Asked),
@@ -170,6 +172,6 @@ impl Inlet {
                 _ => Refused::Gone,
             })
         };
-        Outlet::new(Arc::new(take)).at_a_rate()
+        Outlet::new(Arc::new(take))
     }
 }

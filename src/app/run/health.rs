@@ -191,6 +191,12 @@ impl Health {
         self.changed.notify_waiters();
     }
 
+    /// A sensor that is none any more.
+    pub(super) fn forget(&self, source: &str) {
+        self.lock().sources.remove(source);
+        self.changed.notify_waiters();
+    }
+
     /// Nobody speaks any more.
     pub(super) fn all_offline(&self, reason: &str, since: &str) {
         let mut state = self.lock();

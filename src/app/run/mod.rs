@@ -144,6 +144,7 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
     let recovered = recover_state(&state, &loaded, &store, &origin, &outbox)?;
     told(&recovered, &notes, &watch);
     let last_at = recovered.last_at;
+    let ill = recovered.engine.ill();
     let play = args.play.clone();
     let begin_at = {
         let mut clock = SteadyClock::start(last_at);
@@ -195,7 +196,7 @@ async fn daemon(args: &Args, loaded: Loaded) -> anyhow::Result<()> {
     // A tape's sensors are all the sensors there are while it plays.
     let mut live = None;
     if args.play.is_empty() {
-        let mut sensors = Live::new(inlet.clone(), Arc::clone(&health), calls, false);
+        let mut sensors = Live::new(inlet.clone(), Arc::clone(&health), calls, false, ill);
         sensors.follow(&loaded).await?;
         live = Some(sensors);
     }

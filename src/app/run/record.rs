@@ -135,7 +135,7 @@ impl Giver {
             .build()?;
         let (call, calls) = mpsc::channel(super::CALLS);
         let health = Arc::new(Health::new());
-        let live = Box::new(Live::new(inlet, health, calls, true));
+        let live = Box::new(Live::new(inlet, health, calls, true, Vec::new()));
         anyhow::ensure!(
             live.reads_any(loaded),
             "the store file names no live sensor, and no recording is named by --play"
@@ -284,7 +284,11 @@ impl Recorder {
                 answer.send(Ok(())).ok();
                 written
             }
-            Given::Command(_) | Given::Reload(..) | Given::TapeEnded | Given::Stop => Ok(()),
+            Given::Parted(_)
+            | Given::Command(_)
+            | Given::Reload(..)
+            | Given::TapeEnded
+            | Given::Stop => Ok(()),
         }
     }
 

@@ -56,7 +56,7 @@ impl Standing {
     }
 
     fn look(&self) {
-        let mut all = BTreeMap::new();
+        let (mut all, mut gone) = (BTreeMap::new(), Vec::new());
         let mut reasons = self.health.reasons();
         let report = self.health.uplink.lock();
         let report = report.unwrap_or_else(PoisonError::into_inner).clone();
@@ -79,6 +79,11 @@ impl Standing {
             all.insert(topic::source(&self.store, &name), json(&status));
         }
         self.publish.send_if_modified(|before| {
+            // An empty message takes what is retained away (MQTT 5, 3.3.1.3).
+            for topic in before.keys().filter(|topic| !all.contains_key(*topic)) {
+                gone.push(topic.clone());
+            }
+            all.extend(gone.drain(..).map(|topic| (topic, String::new())));
             let news = *before != all;
             if news {
                 *before = all;

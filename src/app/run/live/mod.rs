@@ -14,7 +14,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::given::{Inlet, Topic};
+use self::gates::Taken;
+use super::given::{Given, Inlet, Topic};
 use super::health::Health;
 use crate::app::load::Loaded;
 use crate::camera::{self, Address, TakeFrame};
@@ -42,6 +43,8 @@ struct Plan {
     how: How,
     mqtt: Option<Mqtt>,
     folder: PathBuf,
+    /// What the secrets' files hold: another password needs another login.
+    secrets: Vec<Result<Secret, String>>,
     keep_frames: bool,
 }
 
@@ -62,9 +65,13 @@ pub(super) struct Live {
     health: Arc<Health>,
     /// Whoever answers gates' calls at present holds it.
     calls: Arc<Mutex<mpsc::Receiver<Call>>>,
-    models: PathBuf,
+    /// What was taken in of gates' calls, whoever answers them.
+    taken: Taken,
     /// Frames are wanted, whatever the store file says.
     record: bool,
+    /// Sensors that are read, by the names that states have; before the first store file those of
+    /// which the engine knows that they were not well.
+    read: Vec<String>,
     running: Option<Running>,
 }
 
@@ -78,64 +85,56 @@ struct Running {
 const END: Duration = Duration::from_secs(3);
 
 impl Live {
+    /// `ill` are the sensors that the engine takes for away or ill.
     pub(super) fn new(
         inlet: Inlet,
         health: Arc<Health>,
         calls: mpsc::Receiver<Call>,
         record: bool,
+        ill: Vec<String>,
     ) -> Self {
         Self {
             inlet,
             health,
             calls: Arc::new(Mutex::new(calls)),
-            models: PathBuf::new(),
+            taken: Taken::default(),
             record,
+            read: ill,
             running: None,
         }
     }
 
     /// Starts what the store file names; supervisors that run already go on where they would be the
-    /// same. An error is the store file's: a model that cannot be loaded.
+    /// same. An error is the store file's, a model that cannot be loaded: then they go on, too.
     pub(super) async fn follow(&mut self, loaded: &Loaded) -> anyhow::Result<()> {
         let plan = Plan::new(loaded, self.record);
         if self.running.as_ref().is_some_and(|r| r.plan == plan) {
             return Ok(());
         }
-        let before = self.running.as_ref().map(|r| r.plan.store.live());
-        self.stop().await;
-        self.part_with(&before.unwrap_or_default(), &plan.store.live())
-            .await;
-        self.models.clone_from(&loaded.models);
         let store = Arc::new(loaded.store.clone());
-        self.running = Some(self.start(plan, &store)?);
+        let eyes = self.eyes(&store, &loaded.models)?;
+        self.stop().await;
+        let read = plan.store.read();
+        for source in std::mem::replace(&mut self.read, read.clone()) {
+            if !read.contains(&source) {
+                self.part_with(source).await;
+            }
+        }
+        self.running = Some(self.start(plan, &store, eyes));
         Ok(())
     }
 
     /// What is read no longer is not away: nobody would ever say that it is back.
-    async fn part_with(&self, before: &[Topic], now: &[Topic]) {
-        for topic in before.iter().filter(|topic| !now.contains(topic)) {
-            let mut outlet = self.inlet.outlet(topic.clone());
-            let why = "the store file names no source for it any more";
-            // A sequencer that has gone has ended already.
-            outlet.state(SourceState::Online, why).await.ok();
-        }
+    async fn part_with(&self, source: String) {
+        let inlet = self.inlet.clone();
+        let parting = move || inlet.give(Given::Parted(source));
+        // A sequencer that has gone has ended already.
+        drop(tokio::task::spawn_blocking(parting).await);
     }
 
     /// Whether the store file names any live sensor.
     pub(super) fn reads_any(&self, loaded: &Loaded) -> bool {
-        let Sensors {
-            readers,
-            cameras,
-            scales,
-            gates,
-            doors,
-            ..
-        } = Plan::new(loaded, self.record).store;
-        readers.iter().any(|r| r.source != ReaderSource::None)
-            || cameras.iter().any(|c| c.source != CameraSource::None)
-            || scales.iter().any(|(_, s)| *s != ScaleSource::None)
-            || gates.iter().any(|(_, g)| *g != GateSource::None)
-            || doors.iter().any(|(_, d)| *d != DoorSource::None)
+        !Plan::new(loaded, self.record).store.read().is_empty()
     }
 
     /// Ends all supervisors.
@@ -154,7 +153,7 @@ impl Live {
         }
     }
 
-    fn start(&self, plan: Plan, store: &Arc<Store>) -> anyhow::Result<Running> {
+    fn start(&self, plan: Plan, store: &Arc<Store>, eyes: Eyes) -> Running {
         let (stop, stopped) = watch::channel(false);
         let mut starting = Starting {
             plan: &plan,
@@ -166,57 +165,59 @@ impl Live {
         starting.readers();
         starting.scales();
         starting.gates();
-        self.cameras(&mut starting, store)?;
+        self.cameras(&mut starting, store, &eyes);
         let http = starting.http_gates();
         let (inlet, calls) = (self.inlet.clone(), Arc::clone(&self.calls));
-        let mut end = starting.stopped.clone();
+        let (taken, mut end) = (self.taken.clone(), starting.stopped.clone());
         starting.spawn(async move {
             let mut calls = calls.lock().await;
             tokio::select! {
-                () = gates::answer(http, inlet, &mut calls) => {}
+                () = gates::answer(http, taken, inlet, &mut calls) => {}
                 () = crate::link::stopped(&mut end) => {}
             }
         });
         starting.subscribe();
         let tasks = starting.tasks;
-        Ok(Running { plan, stop, tasks })
+        Running { plan, stop, tasks }
+    }
+
+    /// The models of the live cameras.
+    fn eyes(&self, store: &Arc<Store>, folder: &Path) -> anyhow::Result<Eyes> {
+        let occupied: cameras::Occupied = store.cameras.iter().map(|_| Arc::default()).collect();
+        let models = cameras::models(store, &occupied, folder, &self.inlet, &self.health)?;
+        let models = models.map(Arc::new);
+        Ok(Eyes { models, occupied })
     }
 
     /// A camera without a model is well and sees nothing.
     fn tell_blind(&self, store: &Store) {
-        let live = store
-            .cameras
-            .iter()
-            .filter(|c| c.source != CameraSource::None);
-        let blind: Vec<&str> = live
-            .filter(|camera| camera.model.is_none())
-            .map(|camera| camera.id.as_str())
-            .collect();
+        let live = store.cameras.iter();
+        let live = live.filter(|camera| camera.source != CameraSource::None);
+        let blind = live.filter(|camera| camera.model.is_none());
+        let blind: Vec<&str> = blind.map(|camera| camera.id.as_str()).collect();
         let why = format!("no `model` looks at the pictures of {}", blind.join(", "));
-        self.health
-            .set("cameras", (!blind.is_empty()).then_some(why));
+        let told = (!blind.is_empty()).then_some(why);
+        self.health.set("cameras", told);
     }
 
-    fn cameras(&self, starting: &mut Starting<'_>, store: &Arc<Store>) -> anyhow::Result<()> {
-        let occupied: cameras::Occupied = store.cameras.iter().map(|_| Arc::default()).collect();
-        let models = cameras::models(store, &occupied, &self.models, &self.inlet, &self.health)?;
-        let models = models.map(Arc::new);
+    fn cameras(&self, starting: &mut Starting<'_>, store: &Arc<Store>, eyes: &Eyes) {
         self.tell_blind(store);
         let plan = starting.plan;
-        for (i, camera) in plan.store.cameras.iter().enumerate() {
-            if camera.source == CameraSource::None {
-                continue;
-            }
+        let all = plan.store.cameras.iter().zip(&plan.how.cameras);
+        for (i, (camera, how)) in all.enumerate() {
             let ix = CameraIx(u16::try_from(i).unwrap_or(u16::MAX));
+            let models = eyes.models.as_ref();
             let keep = plan.keep_frames;
-            let frames =
-                cameras::frames(store, ix, models.as_ref(), keep, &self.inlet, &self.health);
-            let how = plan.how.cameras.get(i).cloned();
-            let how = how.unwrap_or_default();
-            starting.camera(camera, &how, Arc::clone(&occupied[i]), frames);
+            let frames = cameras::frames(store, ix, models, keep, &self.inlet, &self.health);
+            starting.camera(camera, how, Arc::clone(&eyes.occupied[i]), frames);
         }
-        Ok(())
     }
+}
+
+/// What looks at the pictures.
+struct Eyes {
+    models: Option<Arc<crate::vision::Live>>,
+    occupied: cameras::Occupied,
 }
 
 impl Plan {
@@ -237,43 +238,29 @@ impl Plan {
             how: loaded.settings.live.clone(),
             mqtt: loaded.settings.mqtt.clone(),
             folder: loaded.folder.clone(),
+            secrets: secrets(loaded),
             keep_frames: record || loaded.settings.state.keep_frames,
         }
     }
 }
 
 impl Sensors {
-    /// The topics of those that are read live.
-    fn live(&self) -> Vec<Topic> {
-        let mut topics = Vec::new();
-        for reader in self
-            .readers
-            .iter()
-            .filter(|r| r.source != ReaderSource::None)
-        {
-            topics.push(Topic::json(
-                &format!("/rfid/{}", reader.id),
-                "basketd.TagRead",
-            ));
-        }
-        for camera in self
-            .cameras
-            .iter()
-            .filter(|c| c.source != CameraSource::None)
-        {
-            let topic = format!("/camera/{}/detections", camera.id);
-            topics.push(Topic::json(&topic, "basketd.Detections"));
-        }
-        for (id, _) in self.scales.iter().filter(|(_, s)| *s != ScaleSource::None) {
-            topics.push(Topic::json(&format!("/scale/{id}"), "basketd.Weight"));
-        }
-        for (id, _) in self.gates.iter().filter(|(_, g)| *g != GateSource::None) {
-            topics.push(Topic::json(&format!("/gate/{id}"), "basketd.GateEvent"));
-        }
-        for (id, _) in self.doors.iter().filter(|(_, d)| *d != DoorSource::None) {
-            topics.push(Topic::json(&format!("/door/{id}"), "basketd.Door"));
-        }
-        topics
+    /// Those that are read live, by the names that states have.
+    fn read(&self) -> Vec<String> {
+        let readers = self.readers.iter();
+        let readers = readers.filter(|r| r.source != ReaderSource::None);
+        let cameras = self.cameras.iter();
+        let cameras = cameras.filter(|c| c.source != CameraSource::None);
+        let scales = self.scales.iter().filter(|(_, s)| *s != ScaleSource::None);
+        let gates = self.gates.iter().filter(|(_, g)| *g != GateSource::None);
+        let doors = self.doors.iter().filter(|(_, d)| *d != DoorSource::None);
+        readers
+            .map(|reader| format!("rfid/{}", reader.id))
+            .chain(cameras.map(|camera| format!("camera/{}", camera.id)))
+            .chain(scales.map(|(id, _)| format!("scale/{id}")))
+            .chain(gates.map(|(id, _)| format!("gate/{id}")))
+            .chain(doors.map(|(id, _)| format!("door/{id}")))
+            .collect()
     }
 }
 
@@ -552,6 +539,16 @@ fn camera_config(
     config.size = (camera.width, camera.height);
     config.motion = how.motion_gate.then(camera::motion::Settings::default);
     Ok(Some(config))
+}
+
+/// Of cameras and gates, in their order.
+fn secrets(loaded: &Loaded) -> Vec<Result<Secret, String>> {
+    let cameras = loaded.store.cameras.iter();
+    let cameras = cameras.filter_map(|camera| Some(&camera.credentials.as_ref()?.password_file));
+    let gates = loaded.settings.live.gates.iter();
+    let gates = gates.filter_map(|gate| gate.secret_file.as_ref());
+    let read = |name: &String| secret::password(&loaded.folder, name);
+    cameras.chain(gates).map(read).collect()
 }
 
 /// A camera's login, where the store file names one.

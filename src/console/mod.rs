@@ -8,7 +8,7 @@ use core::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -46,7 +46,6 @@ pub async fn serve(
 ) {
     let gates = Router::new()
         .route("/gate/{gate}", post(gates::call))
-        .layer(DefaultBodyLimit::max(gates::BODY_MAX))
         .with_state(calls);
     let app = Router::new()
         .route("/healthz", get(healthz))

@@ -49,6 +49,8 @@ fn broken(
             let of = |what: &String| format!("camera `{camera}`, model `{name}`: {what}");
             found.iter().map(of).collect()
         }
+        // A camera plays folders of pictures, too.
+        Target::File { path } if survey.folder.join(path).is_dir() => Vec::new(),
         Target::File { path } => missing(path).into_iter().collect(),
         Target::Secret { path } if credential(path) => Vec::new(),
         Target::Secret { path } => missing(path)

@@ -123,6 +123,10 @@ impl Source for Folder {
         self.next += 1;
         let mut bytes = Vec::new();
         let name = path.display();
+        if !path.is_file() {
+            let why = format!("{name} is no file");
+            return Err(Trouble::refused(why));
+        }
         File::open(path)
             .and_then(|file| file.take(PICTURE_MAX as u64).read_to_end(&mut bytes))
             .map_err(|error| Trouble::refused(format!("{name} cannot be read: {error}")))?;

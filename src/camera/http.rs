@@ -264,7 +264,14 @@ impl Client {
 
     fn may_log_in(&self) -> bool {
         let safe = self.home.scheme() != "https" || self.url.scheme() == "https";
-        safe && self.home.host_str() == self.url.host_str()
+        let place = |url: &Url| {
+            let host = url.host_str().map(str::to_owned);
+            (host, url.port_or_known_default())
+        };
+        // The same host under TLS may have another port.
+        let same_host = self.home.host_str() == self.url.host_str();
+        let to_tls = self.home.scheme() == "http" && self.url.scheme() == "https";
+        safe && same_host && (to_tls || place(&self.home) == place(&self.url))
     }
 
     fn answer(&mut self, response: &Response<Body>, asked: u32) -> Result<(), Trouble> {

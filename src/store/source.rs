@@ -174,7 +174,7 @@ impl CameraSource {
     pub(super) const FORMS: &str = "none, rtsp://…, http://… or https://… (Motion JPEG), \
          v4l2:<device> or file:<path>; user and password stand in `username` and `password_file`";
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let rest = |prefix| text.strip_prefix(prefix).filter(|rest| is_plain(rest));
         let url = || text.to_owned();
         if text == "none" {

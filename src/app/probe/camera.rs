@@ -9,6 +9,7 @@ use super::heard::Heard;
 use super::{How, paste, say};
 use crate::camera::{self, Address, Config, Frame, Picture};
 use crate::link::secret::Secret;
+use crate::store::CameraSource;
 
 /// Those that are plugged into the box.
 pub(super) async fn plugged(how: &How) {
@@ -40,16 +41,19 @@ pub(super) async fn network(
     login: Option<(String, Secret)>,
     how: &How,
 ) -> anyhow::Result<()> {
-    let url = url.to_owned();
-    let address = match url.split_once("://").map(|(scheme, _)| scheme) {
-        Some("rtsp") => Address::Rtsp { url: url.clone() },
-        Some("http" | "https") => Address::Http { url: url.clone() },
-        _ => anyhow::bail!("`--camera`: expected rtsp://…, http://… or https://…"),
+    let address = match CameraSource::parse(url) {
+        Some(CameraSource::Rtsp { url }) => Address::Rtsp { url },
+        Some(CameraSource::Http { url }) => Address::Http { url },
+        // What was given may hold a password: it is not told.
+        _ => anyhow::bail!(
+            "`--camera`: expected rtsp://…, http://… or https://… without user and password, which \
+             `--username` and `--password-file` give"
+        ),
     };
     say(&format!("camera {url}"));
     let has_login = login.is_some();
     let size = picture("cam1", address, login, how).await;
-    paste(&lines("cam1", &url, size, has_login));
+    paste(&lines("cam1", url, size, has_login));
     Ok(())
 }
 

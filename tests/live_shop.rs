@@ -490,3 +490,88 @@ fn a_flood_is_taken_in_or_counted() {
     let on_the_way = 200_000;
     assert!(taken + lost <= told && taken + lost + on_the_way >= told);
 }
+
+/// Somebody in blue on the left half, or nobody, as the project's own model sees it.
+fn picture(somebody: bool) -> Vec<u8> {
+    let picture = image::RgbImage::from_fn(320, 240, |x, y| {
+        let inside = somebody && (80..120).contains(&x) && (60..180).contains(&y);
+        if inside {
+            image::Rgb([0, 0, 255])
+        } else {
+            image::Rgb([0, (x % 7 + y % 5) as u8, 0])
+        }
+    });
+    let mut bytes = Vec::new();
+    let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 90);
+    picture.write_with_encoder(encoder).unwrap();
+    bytes
+}
+
+/// The boxes of people that the journal has of the camera, in the camera's pixels.
+fn people(shop: &Shop) -> Vec<[f64; 4]> {
+    let mut boxes = Vec::new();
+    for entry in std::fs::read_dir(shop.path("state/journal")).unwrap() {
+        let path = entry.unwrap().path();
+        let read = basketd::recording::stream(&path, &mut |message| {
+            if message.channel.topic != "/camera/cam0/detections" {
+                return;
+            }
+            let seen: serde_json::Value = serde_json::from_slice(message.payload).unwrap();
+            for one in seen["detections"].as_array().unwrap() {
+                assert_eq!(one["class"], "person");
+                boxes.push(serde_json::from_value(one["box"].clone()).unwrap());
+            }
+        });
+        // The youngest file is being written.
+        drop(read);
+    }
+    boxes
+}
+
+#[test]
+fn a_model_looks_at_a_live_camera() {
+    let shop = Shop::new();
+    let camera = mjpeg::Camera::start(mjpeg::Options {
+        pictures: vec![picture(false), picture(true)],
+        ..mjpeg::Options::default()
+    })
+    .unwrap();
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let text = format!(
+        "[store]\nid = \"eye\"\ncatalog = \"catalog.csv\"\nmodels = \"{}\"\n[state]\ndir = \"state\"\n\
+         [[zone]]\nid = \"door\"\nkinds = [\"entry\", \"exit\"]\npolygon = [[0, 0], [1, 0], [1, 1], [0, 1]]\n\
+         [[camera]]\nid = \"cam0\"\nsource = \"{}\"\nmodel = \"tiny\"\nview = \"floor\"\nwidth = 640\n\
+         height = 480\nfloor_from_image = [[0.01, 0, 0], [0, 0.01, 0], [0, 0, 1]]\n\
+         [console]\nlisten = \"127.0.0.1:{}\"\n",
+        models.display(),
+        camera.stream_url(),
+        shop.console_port
+    );
+    std::fs::write(shop.path("store.toml"), text).unwrap();
+    std::fs::write(
+        shop.path("catalog.csv"),
+        "gtin,name,price,weight_g\n00000000000017,Red,1.00,\n",
+    )
+    .unwrap();
+    let mut daemon = shop.daemon(&[]);
+    shop.wait_ready_or_end(&mut daemon);
+    if !daemon.is_running() {
+        let told = daemon.told();
+        assert!(told.contains("without tract"), "{told}");
+        println!("skipped: no inference in this build");
+        return;
+    }
+    wait_for("a person", SOON, || !people(&shop).is_empty());
+    let (_, ready) = shop.page("/readyz").unwrap();
+    assert!(!ready.contains("model"), "{ready}");
+    let (code, _) = daemon.terminate();
+    assert_eq!(code, Some(0));
+    // The picture has half the camera's pixels a side: he stands at 160 to 240, 120 to 360. The model
+    // sees in cells of 80, 160 and 320 pixels.
+    let found = people(&shop);
+    let meets =
+        |[x0, y0, x1, y1]: &[f64; 4]| *x0 < 240.0 && *x1 > 160.0 && *y0 < 360.0 && *y1 > 120.0;
+    assert!(found.iter().all(meets), "{found:?}");
+    let exact = |[x0, _, x1, _]: &[f64; 4]| (x0 - 160.0).abs() < 1.0 && (x1 - 240.0).abs() < 1.0;
+    assert!(found.iter().any(exact), "{found:?}");
+}

@@ -234,6 +234,18 @@ impl Shop {
         });
     }
 
+    /// The same of a daemon that may refuse its store file.
+    pub(crate) fn wait_ready_or_end(&self, daemon: &mut Process) {
+        wait_for(
+            "the daemon is ready or ends",
+            Duration::from_secs(30),
+            || {
+                let ready = self.page("/readyz").is_some_and(|(code, _)| code == 200);
+                ready || !daemon.is_running()
+            },
+        );
+    }
+
     /// A figure of the daemon's metrics.
     pub(crate) fn metric(&self, name: &str) -> Option<f64> {
         let (_, text) = self.page("/metrics")?;

@@ -67,7 +67,7 @@ mod tests {
     fn a_sensor_that_flaps_is_told_at_a_rate_and_as_it_is_in_the_end() {
         let mut states = States::default();
         let mut told = Vec::new();
-        let mut flap = |states: &mut States, now_ms, n| {
+        let mut flap = |states: &mut States, now_ms, n: usize| {
             let state = [SourceState::Online, SourceState::Degraded][n % 2];
             states.want("gate/g".to_owned(), state, String::new());
             told.extend(states.next(now_ms).map(|(_, state, _)| state));
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn that_a_sensor_is_gone_is_told_at_once() {
         let mut states = States::default();
-        for n in 0..20 {
+        for n in 0..20_usize {
             let state = [SourceState::Online, SourceState::Degraded][n % 2];
             states.want("a".to_owned(), state, String::new());
             states.next(0);

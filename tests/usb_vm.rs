@@ -1,5 +1,5 @@
-//! Readers and scales on real USB transfers: a virtual machine whose kernel has an FTDI adapter, a
-//! CDC-ACM device and a HID scale. `tests/trials/usb.sh` starts it; this program plays all parts in
+//! Readers and scales on real USB transfers, and a camera behind V4L2: a virtual machine whose kernel
+//! has an FTDI adapter, a CDC-ACM device, a HID scale and the `vivid` camera. `tests/trials/usb.sh` starts it; this program plays all parts in
 //! it, by the variable `USB_TRIAL`.
 
 #![allow(
@@ -15,11 +15,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use basketd::camera::{self, Address, Config, Frame, Picture};
 use basketd::clock::Monotonic;
 use basketd::link::outlet::{Outlet, Told};
 use basketd::link::usb::{self, UsbId};
@@ -77,7 +78,7 @@ fn readers_and_scales_are_read_over_usb_and_survive_being_pulled_out() {
     let errors = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{told}{errors}");
     let passed = told.lines().filter(|line| line.starts_with("PASS")).count();
-    assert_eq!(passed, 10, "{told}");
+    assert_eq!(passed, 12, "{told}");
 }
 
 /// A kernel with USB: Debian's cloud kernel has none.
@@ -276,6 +277,7 @@ fn machine() {
     }
     drivers_are_back();
     alive.store(false, Ordering::Relaxed);
+    a_camera();
 }
 
 /// All devices are found, with their texts.
@@ -418,6 +420,61 @@ fn drivers_are_back() {
 }
 
 // ---- the guest's own devices ----------------------------------------------------------------------
+
+/// The kernel's own test camera, by its platform device.
+const VIVID: &str = "vivid.0";
+
+/// Pictures over V4L2, and the camera taken away while it streams.
+fn a_camera() {
+    let frames = Arc::new(AtomicU64::new(0));
+    let (stop, stopped) = watch::channel(false);
+    let counted = Arc::clone(&frames);
+    let (edge, thread) = Edge::start("camera", &stopped, move |outlet, stop| {
+        let mut config = Config::new(
+            "vivid",
+            Address::V4l2 {
+                device: "/dev/video0".into(),
+            },
+        );
+        config.size = (640, 480);
+        let take = move |frame: Frame| {
+            let Picture::Rgb(picture) = frame.picture else {
+                panic!("vivid knows no JPEG");
+            };
+            assert_eq!(picture.dimensions(), (640, 480));
+            let first = picture.get_pixel(0, 0);
+            assert!(
+                picture.pixels().any(|pixel| pixel != first),
+                "an empty picture"
+            );
+            counted.fetch_add(1, Ordering::Relaxed);
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.unwrap();
+        runtime.block_on(camera::run(config, Arc::new(take), outlet, stop.clone()));
+    });
+    let clock = Monotonic::start();
+    edge.wait("pictures", || frames.load(Ordering::Relaxed) >= 30);
+    let ms = clock.millis().max(1);
+    pass(&format!(
+        "YUYV pictures from a V4L2 camera: {} in {ms} ms",
+        frames.load(Ordering::Relaxed)
+    ));
+    let driver = Path::new("/sys/bus/platform/drivers/vivid");
+    fs::write(driver.join("unbind"), VIVID).unwrap();
+    edge.wait("absence", || edge.is(SourceState::Offline));
+    fs::write(driver.join("bind"), VIVID).unwrap();
+    let (clock, before) = (Monotonic::start(), frames.load(Ordering::Relaxed));
+    edge.wait("return", || frames.load(Ordering::Relaxed) >= before + 10);
+    pass(&format!(
+        "V4L2 camera gone and back: ten pictures after {} ms",
+        clock.millis()
+    ));
+    stop.send_replace(true);
+    thread.join().unwrap();
+}
 
 /// A gadget of one function, not yet plugged in.
 fn gadget(name: &str, (vendor, product): (u16, u16), texts: [&str; 3], function: &str) -> PathBuf {

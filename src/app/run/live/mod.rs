@@ -3,10 +3,12 @@
 //! to open and where what they tell goes.
 
 mod cameras;
+mod configs;
 mod gates;
+mod plan;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -15,49 +17,25 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use self::gates::Taken;
+use self::plan::Plan;
 use super::given::{Given, Inlet, Topic};
 use super::health::Health;
 use crate::app::load::Loaded;
-use crate::camera::{self, Address, TakeFrame};
+use crate::camera::{self, TakeFrame};
 use crate::console::Call;
 use crate::gate;
 use crate::ids::CameraIx;
 use crate::link::outlet::Outlet;
-use crate::link::secret::{self, Secret};
+use crate::link::secret;
 use crate::link::subscriber::Subscriber;
 use crate::link::usb::UsbId;
 use crate::observation::SourceState;
 use crate::rfid;
 use crate::scale;
 use crate::store::{
-    Camera, CameraLive, CameraSource, DoorSource, GateSource, Live as How, Mqtt, Reader,
-    ReaderLive, ReaderProtocol, ReaderSource, ScaleSource, Store, Transport,
+    Camera, CameraLive, CameraSource, DoorSource, GateSource, Reader, ReaderLive, ReaderProtocol,
+    ReaderSource, ScaleSource, Store,
 };
-use crate::wire::thingmagic;
-use crate::wire::uhfreader18;
-
-/// What is read, and how: another one of these needs other supervisors.
-#[derive(Debug, Clone, PartialEq)]
-struct Plan {
-    store: Sensors,
-    how: How,
-    mqtt: Option<Mqtt>,
-    folder: PathBuf,
-    /// What the secrets' files hold: another password needs another login.
-    secrets: Vec<Result<Secret, String>>,
-    keep_frames: bool,
-}
-
-/// The part of a store that supervisors are made of.
-#[derive(Debug, Clone, PartialEq)]
-struct Sensors {
-    id: String,
-    readers: Vec<Reader>,
-    cameras: Vec<Camera>,
-    scales: Vec<(String, ScaleSource)>,
-    gates: Vec<(String, GateSource)>,
-    doors: Vec<(String, DoorSource)>,
-}
 
 /// The supervisors.
 pub(super) struct Live {
@@ -220,50 +198,6 @@ struct Eyes {
     occupied: cameras::Occupied,
 }
 
-impl Plan {
-    fn new(loaded: &Loaded, record: bool) -> Self {
-        let store = &loaded.store;
-        let scales = store.scales.iter();
-        let gates = store.gates.iter();
-        let doors = store.gondolas.iter();
-        Self {
-            store: Sensors {
-                id: store.id.clone(),
-                readers: store.readers.clone(),
-                cameras: store.cameras.clone(),
-                scales: scales.map(|s| (s.id.clone(), s.source.clone())).collect(),
-                gates: gates.map(|g| (g.id.clone(), g.source.clone())).collect(),
-                doors: doors.map(|g| (g.id.clone(), g.door.clone())).collect(),
-            },
-            how: loaded.settings.live.clone(),
-            mqtt: loaded.settings.mqtt.clone(),
-            folder: loaded.folder.clone(),
-            secrets: secrets(loaded),
-            keep_frames: record || loaded.settings.state.keep_frames,
-        }
-    }
-}
-
-impl Sensors {
-    /// Those that are read live, by the names that states have.
-    fn read(&self) -> Vec<String> {
-        let readers = self.readers.iter();
-        let readers = readers.filter(|r| r.source != ReaderSource::None);
-        let cameras = self.cameras.iter();
-        let cameras = cameras.filter(|c| c.source != CameraSource::None);
-        let scales = self.scales.iter().filter(|(_, s)| *s != ScaleSource::None);
-        let gates = self.gates.iter().filter(|(_, g)| *g != GateSource::None);
-        let doors = self.doors.iter().filter(|(_, d)| *d != DoorSource::None);
-        readers
-            .map(|reader| format!("rfid/{}", reader.id))
-            .chain(cameras.map(|camera| format!("camera/{}", camera.id)))
-            .chain(scales.map(|(id, _)| format!("scale/{id}")))
-            .chain(gates.map(|(id, _)| format!("gate/{id}")))
-            .chain(doors.map(|(id, _)| format!("door/{id}")))
-            .collect()
-    }
-}
-
 /// Supervisors while they are being started.
 struct Starting<'a> {
     plan: &'a Plan,
@@ -296,11 +230,11 @@ impl Starting<'_> {
             match &reader.source {
                 ReaderSource::None => {}
                 ReaderSource::Llrp { host, port } => {
-                    let config = llrp(reader, how, host, *port);
+                    let config = configs::llrp(reader, how, host, *port);
                     self.spawn(rfid::llrp::run(config, outlet, self.stopped.clone()));
                 }
                 ReaderSource::Usb { id, protocol } => {
-                    self.usb_reader(reader, how, usb(id), *protocol, outlet);
+                    self.usb_reader(reader, how, configs::usb(id), *protocol, outlet);
                 }
             }
         }
@@ -317,13 +251,13 @@ impl Starting<'_> {
         let name = format!("rfid {}", reader.id);
         match protocol {
             ReaderProtocol::ThingMagic => {
-                let config = thingmagic(reader, how);
+                let config = configs::thingmagic(reader, how);
                 self.thread(name, move |stop| {
                     rfid::thingmagic::run(device, &config, outlet, &stop);
                 });
             }
             ReaderProtocol::UhfReader18 => {
-                let config = uhfreader18(reader, how);
+                let config = configs::uhfreader18(reader, how);
                 self.thread(name, move |stop| {
                     rfid::uhfreader18::run(device, &config, outlet, &stop);
                 });
@@ -360,7 +294,7 @@ impl Starting<'_> {
                     self.spawn(scale::mqtt::run(topic, how, heard, outlet, stop));
                 }
                 ScaleSource::Hid(device) => {
-                    let device = usb(device);
+                    let device = configs::usb(device);
                     self.thread(format!("scale {id}"), move |stop| {
                         scale::hid::run(device, outlet, &stop);
                     });
@@ -426,7 +360,7 @@ impl Starting<'_> {
     ) {
         let topic = format!("/camera/{}/detections", camera.id);
         let outlet = self.outlet(&topic, "basketd.Detections");
-        match camera_config(camera, how, &self.plan.folder) {
+        match configs::camera_config(camera, how, &self.plan.folder) {
             Ok(Some(mut config)) => {
                 config.occupied = occupied;
                 let run = camera::run(config, frames, outlet, self.stopped.clone());
@@ -459,103 +393,4 @@ impl Starting<'_> {
             }
         }
     }
-}
-
-fn llrp(reader: &Reader, how: &ReaderLive, host: &str, port: u16) -> rfid::llrp::Config {
-    let power = |port: &u16| (*port, how.power_cdbm.get(port).copied());
-    rfid::llrp::Config {
-        host: host.to_owned(),
-        port,
-        antennas: reader.antennas.keys().map(power).collect(),
-        session: how.session,
-        rf_mode: how.rf_mode,
-        report_every: how.report_every,
-        keepalive_s: how.keepalive_s,
-    }
-}
-
-fn usb(id: &crate::store::UsbId) -> UsbId {
-    UsbId {
-        vendor: id.vendor,
-        product: id.product,
-        serial: id.serial.clone(),
-    }
-}
-
-fn thingmagic(reader: &Reader, how: &ReaderLive) -> rfid::thingmagic::Config {
-    let region = how
-        .region
-        .as_deref()
-        .and_then(thingmagic::Region::from_name);
-    let port = |port: &u16| {
-        Some(rfid::thingmagic::Antenna {
-            port: u8::try_from(*port).ok()?,
-            power_cdbm: how.power_cdbm.get(port).copied(),
-        })
-    };
-    rfid::thingmagic::Config {
-        region,
-        ports: reader.antennas.keys().filter_map(port).collect(),
-        ..rfid::thingmagic::Config::default()
-    }
-}
-
-fn uhfreader18(reader: &Reader, how: &ReaderLive) -> rfid::uhfreader18::Config {
-    let band = how.region.as_deref().and_then(uhfreader18::Band::from_name);
-    let power = how.power_cdbm.values().max();
-    let ports = reader.antennas.keys();
-    rfid::uhfreader18::Config {
-        band,
-        ports: ports.filter_map(|port| u8::try_from(*port).ok()).collect(),
-        power_dbm: power.and_then(|cdbm| u8::try_from(cdbm / 100).ok()),
-        ..rfid::uhfreader18::Config::default()
-    }
-}
-
-/// How a camera is opened; `None` where it is not live.
-fn camera_config(
-    camera: &Camera,
-    how: &CameraLive,
-    folder: &Path,
-) -> Result<Option<camera::Config>, String> {
-    let address = match &camera.source {
-        CameraSource::None => return Ok(None),
-        CameraSource::Rtsp { url } => Address::Rtsp { url: url.clone() },
-        CameraSource::Http { url } => Address::Http { url: url.clone() },
-        CameraSource::V4l2 { device } => Address::V4l2 {
-            device: device.into(),
-        },
-        CameraSource::File { path } => Address::File {
-            path: folder.join(path),
-        },
-    };
-    let mut config = camera::Config::new(&camera.id, address);
-    config.login = login(camera, folder)?;
-    config.max_fps = how.max_fps;
-    config.transport = match how.transport {
-        Transport::Tcp => camera::Transport::Tcp,
-        Transport::Udp => camera::Transport::Udp,
-    };
-    config.size = (camera.width, camera.height);
-    config.motion = how.motion_gate.then(camera::motion::Settings::default);
-    Ok(Some(config))
-}
-
-/// Of cameras and gates, in their order.
-fn secrets(loaded: &Loaded) -> Vec<Result<Secret, String>> {
-    let cameras = loaded.store.cameras.iter();
-    let cameras = cameras.filter_map(|camera| Some(&camera.credentials.as_ref()?.password_file));
-    let gates = loaded.settings.live.gates.iter();
-    let gates = gates.filter_map(|gate| gate.secret_file.as_ref());
-    let read = |name: &String| secret::password(&loaded.folder, name);
-    cameras.chain(gates).map(read).collect()
-}
-
-/// A camera's login, where the store file names one.
-fn login(camera: &Camera, folder: &Path) -> Result<Option<(String, Secret)>, String> {
-    let Some(known) = &camera.credentials else {
-        return Ok(None);
-    };
-    let password = secret::password(folder, &known.password_file)?;
-    Ok(Some((known.username.clone(), password)))
 }

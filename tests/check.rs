@@ -562,3 +562,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_right_and_will_disappoint_is_noted() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/shop/store.toml");
+    let summary = check(&path).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(
+        summary.contains("has no `secret_file`: nobody may call it"),
+        "{summary}"
+    );
+}

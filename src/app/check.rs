@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::load::{Problems, Survey, survey};
-use crate::store::{Link, Problem, Store, Target, View};
+use crate::store::{
+    CameraSource, DoorSource, GateSource, Link, Problem, ScaleSource, Store, StoreFile, Target,
+    View,
+};
 use crate::vision::{Backend, Choice, Detector, Manifest};
 
 /// Prints a summary of a store file; every problem found is an error.
@@ -24,7 +27,9 @@ pub fn check(path: &Path) -> Result<String, Problems> {
     let own = |problem: &Problem| problem.file != file;
     problems.sort_by(|a, b| (own(a), a).cmp(&(own(b), b)));
     match &survey.file {
-        Some(whole) if problems.is_empty() => Ok(summary(&whole.store, &survey.sha256)),
+        Some(whole) if problems.is_empty() => {
+            Ok(summary(&whole.store, &survey.sha256) + &notes(whole))
+        }
         _ => Err(Problems(problems)),
     }
 }
@@ -136,6 +141,44 @@ fn summary(store: &Store, sha256: &str) -> String {
     line("products", products(store));
     line("sha256", sha256.to_owned());
     lines.join("\n")
+}
+
+/// What is right and will not do what somebody may expect of it, a line each.
+fn notes(file: &StoreFile) -> String {
+    let StoreFile { store, settings } = file;
+    let mut notes = Vec::new();
+    let cameras = store.cameras.iter();
+    for camera in cameras.filter(|c| c.source != CameraSource::None && c.model.is_none()) {
+        notes.push(format!(
+            "camera `{}` has no `model`: nothing is seen by it",
+            camera.id
+        ));
+    }
+    for (gate, live) in store.gates.iter().zip(&settings.live.gates) {
+        if gate.source == GateSource::Http && live.secret_file.is_none() {
+            notes.push(format!(
+                "gate `{}` has no `secret_file`: nobody may call it",
+                gate.id
+            ));
+        }
+    }
+    let is_mqtt = |scale: &ScaleSource| matches!(scale, ScaleSource::Mqtt { .. });
+    let listens = store.scales.iter().any(|scale| is_mqtt(&scale.source))
+        || store
+            .gates
+            .iter()
+            .any(|gate| matches!(gate.source, GateSource::Mqtt { .. }))
+        || store
+            .gondolas
+            .iter()
+            .any(|one| one.door != DoorSource::None);
+    if listens && settings.mqtt.is_none() {
+        notes.push("sensors are behind `mqtt:` topics, and there is no [mqtt]".to_owned());
+    }
+    notes
+        .iter()
+        .map(|note| format!("\nnote       {note}"))
+        .collect()
 }
 
 /// How many, and which where few.

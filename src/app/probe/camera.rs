@@ -37,6 +37,7 @@ pub(super) async fn plugged(how: &How) {
 
 /// One on the network.
 pub(super) async fn network(
+    name: &str,
     url: &str,
     login: Option<(String, Secret)>,
     how: &How,
@@ -52,8 +53,8 @@ pub(super) async fn network(
     };
     say(&format!("camera {url}"));
     let has_login = login.is_some();
-    let size = picture("cam1", address, login, how).await;
-    paste(&lines("cam1", url, size, has_login));
+    let size = picture(name, address, login, how).await;
+    paste(&lines(name, url, size, has_login));
     Ok(())
 }
 

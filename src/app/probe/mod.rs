@@ -69,8 +69,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             usb::probe(&how).await;
             camera::plugged(&how).await;
         }
-        for address in &args.camera {
-            camera::network(address, login.clone(), &how).await?;
+        for (n, address) in args.camera.iter().enumerate() {
+            let name = format!("net{}", n + 1);
+            camera::network(&name, address, login.clone(), &how).await?;
         }
         anyhow::Ok(())
     })?;

@@ -75,6 +75,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     runtime.block_on(serve(args, &loaded, options))
 }
 
+/// So far behind the recording, its doors and its cameras tell different stories.
+const LATE: Duration = Duration::from_secs(2);
+
 /// What is on the tape, in the order of its times.
 #[derive(Debug)]
 struct Played {
@@ -93,8 +96,10 @@ async fn serve(args: &Args, loaded: &Loaded, options: Options) -> anyhow::Result
     let (publish, published) = mpsc::channel(1024);
     let publisher = tokio::spawn(publisher(options, published, stopped));
     if args.wait {
+        crate::app::print_err("waiting until every reader has its client");
         devices.wait().await;
     }
+    crate::app::print_err("the recording is played");
     let interrupted = tokio::signal::ctrl_c();
     tokio::pin!(interrupted);
     for _ in 0..args.repeat {
@@ -103,6 +108,7 @@ async fn serve(args: &Args, loaded: &Loaded, options: Options) -> anyhow::Result
         let reading = std::thread::Builder::new().name("tape".into());
         let reading = reading.spawn(move || read(&paths, &facts, &tell))?;
         let watch = Monotonic::start();
+        let mut late = false;
         while let Some(next) = played.recv().await {
             let wait = next
                 .after
@@ -110,6 +116,13 @@ async fn serve(args: &Args, loaded: &Loaded, options: Options) -> anyhow::Result
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = &mut interrupted => return Ok(()),
+            }
+            let behind = Duration::from_nanos(watch.nanos()).saturating_sub(next.after);
+            if behind > LATE && !late {
+                late = true;
+                crate::app::print_err(
+                    "this machine is too slow: the devices fall behind the recording",
+                );
             }
             devices.say(&loaded.store, &next, &publish).await;
         }

@@ -390,7 +390,8 @@ impl Visits {
             .find(near)
             .map(|v| v.id);
         // Who appears away from the doors is somebody whom the cameras lost.
-        let inside = !self.may_have_entered(store, position, began_at);
+        let inside =
+            !self.may_have_entered(store, position, began_at) && !near_staff_door(store, position);
         let lost = |v: &&Visit| v.left_at.is_none() && v.lost > 0;
         let found = self
             .visits
@@ -447,6 +448,13 @@ impl Visits {
         if let Some(place) = self.unadmitted.iter().position(|u| u.track == track) {
             // Somebody looked in and turned round at the door: no visit.
             self.unadmitted.remove(place);
+            return;
+        }
+        // A shopper does not leave by a staff door: he is lost, and may turn up again.
+        let shopper = |id: &VisitId| self.visits.get(id).is_some_and(|v| !v.staff);
+        let zones = &store.zones[zone.index()];
+        if zones.staff && !zones.exit && self.by_track.get(&track).is_some_and(shopper) {
+            self.on_lost(track);
             return;
         }
         let Some(id) = self.by_track.remove(&track) else {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::person::Person;
+use super::person::{Person, Sight};
 use crate::ids::ZoneIx;
 use crate::store::Store;
 use crate::units::{Point, Polygon, TimeDelta, Timestamp};
@@ -33,6 +33,14 @@ const DOOR_SLACK: TimeDelta = TimeDelta::from_millis(2_500);
 const GONE_S: f64 = 6.0;
 /// How far outside of the hull a person in the store may seem to be, metres.
 const MARGIN_M: f64 = 0.25;
+/// Who is this near an exit and walks towards it at this pace is on his way out.
+const OUTWARD_M: f64 = 0.2;
+const OUTWARD_M_S: f64 = 0.4;
+/// Nearer than this to the floor's edge is on the threshold, metres.
+const THRESHOLD_M: f64 = 0.4;
+/// What each metre costs by which a sight lies behind somebody on his way out, and the most.
+const TURN_COST: f64 = 12.0;
+const TURN_COST_MAX: f64 = 16.0;
 /// How near a door's zone counts as in it, metres.
 const DOOR_M: f64 = 0.9;
 
@@ -66,6 +74,8 @@ impl Floor {
             exits = zones(|z| z.entry);
         }
         let entries = zones(|z| z.entry);
+        // Staff go by doors of their own, out of sight of the floor cameras.
+        exits.extend(zones(|z| z.staff && !z.exit));
         let staff = zones(|z| z.staff).into_iter().map(|(_, p)| p).collect();
         Self {
             hull: convex_hull(points),
@@ -117,6 +127,25 @@ impl Floor {
         self.hull.contains(position) && !self.exits.iter().any(|(_, p)| p.contains(position))
     }
 
+    /// How much it speaks against a sight's being of somebody who is on his way out that it lies
+    /// behind him: at a door that is rather somebody who comes in.
+    pub(super) fn turned_back(&self, person: &Person, sight: &Sight, at: Timestamp) -> f64 {
+        let (position, velocity) = (person.position(), person.velocity());
+        let door = |(_, p): &(ZoneIx, Polygon)| p.distance(position) < OUTWARD_M;
+        let speed = velocity.norm();
+        if !person.been_inside || speed < OUTWARD_M_S || !self.exits.iter().any(door) {
+            return 0.0;
+        }
+        let way = velocity * (1.0 / speed);
+        if self.depth(position) - self.depth(position + way * 0.2) < 0.1 {
+            return 0.0;
+        }
+        let unseen = at.secs_since(person.last_seen()).max(0.0);
+        let on = sight.placed(&person.stature).at - position;
+        let behind = speed * unseen.min(1.0) - (on.x * way.x + on.y * way.y) - 0.2;
+        (TURN_COST * behind).clamp(0.0, TURN_COST_MAX)
+    }
+
     /// Whether somebody can have gone out through a zone by now: its door, if it tells at all, is
     /// open or was just now.
     fn can_leave(&self, zone: ZoneIx, at: Timestamp) -> bool {
@@ -148,7 +177,13 @@ impl Floor {
         let outside = self.hull.distance(position);
         let further = self.hull.distance(position + velocity * 0.3);
         let walking_out = outside > 0.05 && further > outside + 0.05;
+        // Whoever walked out over the threshold and is not seen for a moment has gone: the next
+        // who is seen there comes in.
+        let crossing = self.depth(position) < THRESHOLD_M
+            && self.depth(position + velocity * 0.5) < 0.05
+            && velocity.norm() > OUTWARD_M_S;
         let gone = (walking_out && distance < 0.4)
+            || (crossing && unseen > 0.25 && distance < 0.3)
             || (unseen > 0.6 && outside > 0.0 && distance < 0.5)
             || (unseen > 1.0 && distance < 0.05)
             || (unseen > 1.5 && distance.min(soon) < 0.5);

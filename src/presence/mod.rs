@@ -2,9 +2,10 @@
 //! A detector for each tag learns the tag's own report cadence at its home read point and how
 //! often it misses a turn; silence of the whole antenna is no evidence. Pure.
 
+mod say;
 mod tag;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,7 @@ use crate::observation::TagRead;
 use crate::store::{ReadPoint, Store};
 use crate::units::{TimeDelta, Timestamp};
 
+pub use self::say::TagSay;
 use self::tag::{Standing, Tag};
 
 /// What became known about a tag.
@@ -59,6 +61,8 @@ struct Rhythm {
     longest_s: f64,
     /// Tags at home here.
     homes: u32,
+    /// Share of turns in which a tag at home here answers: tags share a turn's time.
+    hit: f64,
     /// Its reader is known to be away.
     away: bool,
     /// When it was heard again after a silence of its own: what was not heard before is no evidence.
@@ -69,6 +73,7 @@ impl Rhythm {
     fn new() -> Self {
         Self {
             longest_s: SILENT.as_secs(),
+            hit: tag::FIRST_HIT,
             ..Self::default()
         }
     }
@@ -91,6 +96,10 @@ impl Rhythm {
 pub struct Presence {
     tags: BTreeMap<Epc, Tag>,
     rhythms: Vec<Rhythm>,
+    /// Tags at home, by the antenna that hears them there.
+    at_home: BTreeMap<AntennaIx, BTreeSet<Epc>>,
+    /// Tags that departed of late, with their home.
+    gone: VecDeque<(Timestamp, AntennaIx, Epc)>,
     /// When to look at a tag next; a tag has one entry at most.
     due: BTreeSet<(Timestamp, Epc)>,
     /// Tags of which nothing can be said before their antenna hears something again.
@@ -114,6 +123,8 @@ impl Presence {
         Self {
             tags: BTreeMap::new(),
             rhythms: vec![Rhythm::new(); store.antennas.len()],
+            at_home: BTreeMap::new(),
+            gone: VecDeque::new(),
             due: BTreeSet::new(),
             waiting: BTreeMap::new(),
             lag: TimeDelta::ZERO,
@@ -156,7 +167,11 @@ impl Presence {
             return;
         };
         let resumed = self.rhythms[read.antenna.index()].resumed;
-        tag.on_read(captured_at, read.antenna, read.rssi_dbm, cycled, resumed);
+        let missed = tag.on_read(captured_at, read.antenna, read.rssi_dbm, cycled, resumed);
+        if let Some(missed) = missed {
+            let rhythm = &mut self.rhythms[read.antenna.index()];
+            rhythm.hit += HIT_SHARE * (1.0 / (1.0 + missed) - rhythm.hit);
+        }
         match tag.standing() {
             Standing::New | Standing::Home(_) => {}
             Standing::Away => {
@@ -171,7 +186,8 @@ impl Presence {
                 let is_shelf = |a: AntennaIx| is_home(store, a);
                 if let Some((antenna, after, before)) = tag.settled(is_shelf) {
                     let home = store.antennas[antenna.index()].read_point;
-                    tag.come_home(antenna);
+                    tag.come_home(antenna, self.rhythms[antenna.index()].hit);
+                    self.at_home.entry(antenna).or_default().insert(read.epc);
                     self.rhythms[antenna.index()].homes += 1;
                     self.due.insert((at + FIRST_LOOK, read.epc));
                     let epc = read.epc;
@@ -257,7 +273,8 @@ impl Presence {
                     tag.go_away();
                     return None;
                 };
-                tag.come_home(antenna);
+                tag.come_home(antenna, self.rhythms[antenna.index()].hit);
+                self.at_home.entry(antenna).or_default().insert(epc);
                 tag.found();
                 self.rhythms[antenna.index()].homes += 1;
                 self.known.extend(store.gtin_of(&epc));
@@ -278,8 +295,8 @@ impl Presence {
                     self.waiting.entry(antenna).or_default().insert(epc);
                     return None;
                 }
-                let alone = rhythm.homes <= 1;
-                let (verdict, next) = tag.silence(at - self.lag, awake, alone, rhythm.resumed);
+                let (homes, alone) = (rhythm.homes, rhythm.homes <= 1);
+                let (verdict, next) = tag.silence(at - self.lag, awake, homes, rhythm.resumed);
                 let Some((after, before, log_odds)) = verdict else {
                     let next = next + self.lag;
                     if awake < at - SILENT && !(alone && tag.has_cadence()) {
@@ -290,6 +307,15 @@ impl Presence {
                     return Some(next);
                 };
                 tag.go_away();
+                if let Some(tags) = self.at_home.get_mut(&antenna) {
+                    tags.remove(&epc);
+                }
+                self.gone.push_back((at, antenna, epc));
+                while self.gone.len() > GONE_MAX
+                    || self.gone.front().is_some_and(|(t, _, _)| at - *t > GONE)
+                {
+                    self.gone.pop_front();
+                }
                 rhythm.homes = rhythm.homes.saturating_sub(1);
                 let home = store.antennas[antenna.index()].read_point;
                 out.push(TagEvent::Departed {
@@ -305,6 +331,11 @@ impl Presence {
     }
 }
 
+/// How much one tag's turn tells of its antenna.
+const HIT_SHARE: f64 = 0.003;
+/// Departures remembered, and for how long.
+const GONE_MAX: usize = 10_000;
+const GONE: TimeDelta = TimeDelta::from_millis(60_000);
 /// An antenna that has heard nothing for so long tells nothing about its tags.
 const SILENT: TimeDelta = TimeDelta::from_millis(5_000);
 /// No pause shorter than this is taken for the reader's own: a turn of its antennas takes as long.

@@ -1,7 +1,9 @@
 //! Accounts of an interaction: which items, how many, which way. A beam search goes through the
 //! evidence piece by piece; each account explains every piece, if only as a mistake of its sensor.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::evidence::{Coverage, Covered};
 use super::interaction::{Interaction, Piece};
@@ -9,7 +11,7 @@ use super::likelihood::{Load, Measured};
 use super::{Direction, Sources, Witness};
 use crate::gs1::{Epc, Gtin};
 use crate::ids::ShelfIx;
-use crate::presence::Presence;
+use crate::presence::{Presence, TagSay};
 use crate::shelf::{CountStep, WeightStep};
 use crate::store::Store;
 use crate::units::{TimeDelta, Timestamp};
@@ -60,6 +62,8 @@ pub struct Account {
 pub struct Possible {
     /// Products that somebody near may hold, and so put back.
     pub held: BTreeSet<Gtin>,
+    /// Tags that somebody near may hold.
+    pub held_tags: Vec<Epc>,
     /// Products that stand on this shelf though they do not belong there, with their place.
     pub misplaced: Vec<(Gtin, f64)>,
     /// Staff is filling the shelf: products come without anybody holding them.
@@ -71,7 +75,15 @@ const BESIDE_M: f64 = 0.6;
 /// Log prior of a second act at one place and time, against one camera's taking one product for
 /// another.
 const CROWDED_LOG: f64 = -2.0;
-const BEAM: usize = 48;
+/// Units without a working tag (Auburn's audit: 3.5 % on average), of products that have tags and
+/// of products of which no tag was ever heard.
+const UNTAGGED: f64 = 0.04;
+const UNTAGGED_UNKNOWN: f64 = 0.7;
+/// From so much on, nats, a tag counts as a witness of an act.
+const TELLS_LOG: f64 = 1.5;
+/// Explanations of one step that are kept.
+const STEP_SETS: usize = 16;
+const BEAM: usize = 64;
 const ACCOUNTS: usize = 16;
 /// The most units of one product that one step can move.
 const MOST_UNITS: usize = 6;
@@ -90,6 +102,7 @@ pub(super) fn enumerate(
         shelf: interaction.shelf,
         covered: coverage.of(interaction.shelf),
         possible,
+        says: RefCell::default(),
     };
     let mut beam = vec![Account::default()];
     let mut pieces: Vec<&Piece> = interaction.pieces.iter().collect();
@@ -105,7 +118,7 @@ pub(super) fn enumerate(
                 gtin,
                 direction,
                 window,
-                log_odds,
+                ..
             } => {
                 let tag = Tag {
                     epc: *epc,
@@ -113,12 +126,13 @@ pub(super) fn enumerate(
                     direction: *direction,
                     window: *window,
                 };
-                search.by_tag(&beam, &tag, *log_odds, &mut next);
+                search.by_tag(&beam, &tag, &mut next);
             }
         }
         beam = best(next, BEAM);
     }
     for account in &mut beam {
+        account.log_likelihood += search.by_all_tags(&mut account.acts);
         account.log_likelihood += account.acts.iter().map(|a| search.unsaid(a)).sum::<f64>();
     }
     best(beam, ACCOUNTS)
@@ -164,6 +178,8 @@ struct Search<'a> {
     shelf: ShelfIx,
     covered: Covered,
     possible: &'a Possible,
+    /// What the shelf's tags say of having left, by window.
+    says: RefCell<BTreeMap<(Timestamp, Timestamp), Rc<Vec<TagSay>>>>,
 }
 
 /// Something that may have been moved, before it is known how.
@@ -219,9 +235,17 @@ impl Search<'_> {
             out.push(self.explain_by(&measured, step, &chosen));
         }
         out.extend(self.explain_by_unknown(&measured, step));
-        out.sort_by(|a, b| b.1.total_cmp(&a.1));
-        out.truncate(12);
-        out
+        // What the tags say is weighed at the end, over all acts; here it keeps the right ones.
+        let mut out: Vec<_> = out
+            .into_iter()
+            .map(|(acts, log)| {
+                let tags = self.by_all_tags(&mut acts.clone());
+                (log + tags, acts, log)
+            })
+            .collect();
+        out.sort_by(|a, b| b.0.total_cmp(&a.0));
+        out.truncate(STEP_SETS);
+        out.into_iter().map(|(_, acts, log)| (acts, log)).collect()
     }
 
     fn explain_by(
@@ -386,27 +410,10 @@ impl Search<'_> {
         places
     }
 
-    fn by_tag(&self, beam: &[Account], tag: &Tag, log_odds: f64, next: &mut Vec<Account>) {
-        let log_odds = log_odds.clamp(0.5, 7.0);
+    /// A tag that left or came by its own account: perhaps an act that nothing else tells of.
+    fn by_tag(&self, beam: &[Account], tag: &Tag, next: &mut Vec<Account>) {
         for account in beam {
-            let mut mistaken = account.clone();
-            mistaken.log_likelihood -= log_odds;
-            next.push(mistaken);
-            let fits = |a: &Act| {
-                a.direction == tag.direction
-                    && a.gtin == tag.gtin
-                    && a.epc.is_none()
-                    && near_in_time(a.window, tag.window)
-            };
-            if let Some(place) = account.acts.iter().position(fits) {
-                let mut told = account.clone();
-                let act = &mut told.acts[place];
-                act.epc = Some(tag.epc);
-                act.sources.rfid = true;
-                act.told_by.push(Witness::Rfid);
-                act.narrow(tag.window);
-                next.push(told);
-            }
+            next.push(account.clone());
             let mut new = account.clone();
             new.log_likelihood += self.unweighed_log_prior() + self.return_log_prior(tag);
             new.acts.push(Act {
@@ -424,6 +431,81 @@ impl Search<'_> {
             });
             next.push(new);
         }
+    }
+
+    fn says(&self, window: (Timestamp, Timestamp)) -> Rc<Vec<TagSay>> {
+        let mut says = self.says.borrow_mut();
+        let fresh = || Rc::new(self.presence.left(self.store, self.shelf, window));
+        Rc::clone(says.entry(window).or_insert_with(fresh))
+    }
+
+    /// What the tags say of an account's acts, against nothing having been moved; each act gets
+    /// the tag that is likeliest its own.
+    fn by_all_tags(&self, acts: &mut [Act]) -> f64 {
+        if !self.covered.rfid {
+            return 0.0;
+        }
+        let mut used: Vec<Epc> = acts.iter().filter_map(|a| a.epc).collect();
+        let mut log = 0.0;
+        for act in acts {
+            log += match act.direction {
+                Direction::Take => self.by_tags_left(act, &mut used),
+                Direction::Putback => self.by_tags_came(act, &mut used),
+            };
+        }
+        log
+    }
+
+    fn by_tags_left(&self, act: &mut Act, used: &mut Vec<Epc>) -> f64 {
+        let tagged = self.store.catalog.get(&act.gtin).and_then(|p| p.tagged);
+        if tagged == Some(false) {
+            return 0.0;
+        }
+        let says = self.says(act.window);
+        let of_product = || says.iter().filter(|s| s.gtin == act.gtin);
+        let own = act.epc;
+        let free = || of_product().filter(|s| own == Some(s.epc) || !used.contains(&s.epc));
+        let n = of_product().count();
+        let untagged = if self.presence.knows(act.gtin) { UNTAGGED } else { UNTAGGED_UNKNOWN };
+        let all: f64 = free()
+            .filter(|s| own.is_none_or(|own| own == s.epc))
+            .map(|s| libm::exp(s.log))
+            .sum();
+        let mean = if n == 0 { 0.0 } else { all / n as f64 };
+        let best = free().max_by(|a, b| a.log.total_cmp(&b.log).then(b.epc.cmp(&a.epc)));
+        if let Some(best) = best.filter(|b| own.is_none() && b.log > TELLS_LOG) {
+            act.epc = Some(best.epc);
+            act.sources.rfid = true;
+            act.told_by.push(Witness::Rfid);
+            used.push(best.epc);
+        }
+        let unseen = if own.is_some() { 1e-4 } else { untagged };
+        libm::log((1.0 - untagged) * mean + unseen)
+    }
+
+    fn by_tags_came(&self, act: &mut Act, used: &mut Vec<Epc>) -> f64 {
+        let own = act.epc;
+        let candidates: Vec<Epc> = match own {
+            Some(epc) => vec![epc],
+            None => {
+                let held = self.possible.held_tags.iter().copied();
+                held.filter(|e| self.store.gtin_of(e) == Some(act.gtin) && !used.contains(e)).collect()
+            }
+        };
+        if candidates.is_empty() {
+            return 0.0;
+        }
+        let says = self.presence.came(self.store, self.shelf, act.window, &candidates);
+        let all: f64 = says.iter().map(|s| libm::exp(s.log)).sum();
+        let mean = all / candidates.len() as f64;
+        let best = says.iter().max_by(|a, b| a.log.total_cmp(&b.log).then(b.epc.cmp(&a.epc)));
+        if let Some(best) = best.filter(|b| own.is_none() && b.log > TELLS_LOG) {
+            act.epc = Some(best.epc);
+            act.sources.rfid = true;
+            act.told_by.push(Witness::Rfid);
+            used.push(best.epc);
+        }
+        libm::log((1.0 - UNTAGGED) * mean + UNTAGGED)
     }
 
     fn by_count(&self, beam: &[Account], step: &CountStep, next: &mut Vec<Account>) {
@@ -562,11 +644,6 @@ impl Search<'_> {
     /// What the silence of the other sensors says about an act.
     fn unsaid(&self, act: &Act) -> f64 {
         let mut log = 0.0;
-        let tagged = self.store.catalog.get(&act.gtin).and_then(|p| p.tagged) != Some(false);
-        if self.covered.rfid && tagged && !act.sources.rfid {
-            let known = self.presence.knows(act.gtin);
-            log += libm::log(if known { 0.05 } else { 0.7 });
-        }
         if self.covered.camera && !act.sources.vision {
             log += libm::log(0.4);
         }

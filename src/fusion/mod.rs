@@ -434,7 +434,7 @@ impl Fusion {
         let near = self
             .carriers
             .present(interaction.began(), interaction.ended());
-        let held = self.clusters.held_by(&near);
+        let (held, held_tags) = self.clusters.held_by(&near);
         let misplaced = self.clusters.misplaced_on(shelf);
         let accounts = hypothesis::enumerate(
             store,
@@ -443,6 +443,7 @@ impl Fusion {
             interaction,
             &hypothesis::Possible {
                 held,
+                held_tags,
                 misplaced,
                 restock,
             },

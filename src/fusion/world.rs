@@ -83,14 +83,19 @@ pub(super) struct Branched {
 }
 
 impl Clusters {
-    /// Products that any of these visits may hold.
-    pub(super) fn held_by(&self, visits: &[VisitId]) -> BTreeSet<Gtin> {
+    /// Products and tags that any of these visits may hold.
+    pub(super) fn held_by(&self, visits: &[VisitId]) -> (BTreeSet<Gtin>, Vec<Epc>) {
         let worlds = self.clusters.iter().flat_map(|c| &c.worlds);
-        worlds
-            .flat_map(|w| &w.held)
+        let held = worlds.flat_map(|w| &w.held);
+        let units = held
             .filter(|(visit, _)| visits.contains(visit))
-            .flat_map(|(_, units)| units.iter().map(|u| u.gtin))
-            .collect()
+            .flat_map(|(_, units)| units);
+        let (mut gtins, mut tags) = (BTreeSet::new(), BTreeSet::new());
+        for unit in units {
+            gtins.insert(unit.gtin);
+            tags.extend(unit.epc);
+        }
+        (gtins, tags.into_iter().collect())
     }
 
     pub(super) fn misplaced_on(&self, shelf: ShelfIx) -> Vec<(Gtin, f64)> {

@@ -81,6 +81,8 @@ const UNTAGGED: f64 = 0.04;
 const UNTAGGED_UNKNOWN: f64 = 0.7;
 /// From so much on, nats, a tag counts as a witness of an act.
 const TELLS_LOG: f64 = 1.5;
+/// Log of how much seldomer something is put where it does not belong.
+const ELSEWHERE_LOG: f64 = -1.5;
 /// Explanations of one step that are kept.
 const STEP_SETS: usize = 16;
 const BEAM: usize = 64;
@@ -634,10 +636,14 @@ impl Search<'_> {
 
     fn return_log_prior(&self, tag: &Tag) -> f64 {
         let returned = tag.direction == Direction::Putback;
-        if returned && !self.possible.held.contains(&tag.gtin) {
-            -2.0
-        } else {
-            0.0
+        let facings = &self.store.shelf(self.shelf).facings;
+        let at_home = facings.iter().any(|f| f.gtin == tag.gtin);
+        let held = self.possible.held.contains(&tag.gtin);
+        match (returned, held) {
+            (false, _) => 0.0,
+            (true, false) => -2.0,
+            (true, true) if at_home => 0.0,
+            (true, true) => ELSEWHERE_LOG,
         }
     }
 

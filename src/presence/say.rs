@@ -27,6 +27,13 @@ const MOST: f64 = 7.0;
 const LEAST: f64 = -6.0;
 /// Chance a turn that a tag carried before its shelf is heard by it.
 const NEAR: f64 = 0.25;
+/// The most that a tag says for having come: who stands before a shelf holds what he carries
+/// nearly as near to its antenna.
+const MOST_CAME: f64 = 4.5;
+/// Chance a turn that a tag is heard which somebody holds before a shelf for long, and how much
+/// weaker than one that stands there, dB.
+const BEFORE: f64 = 0.5;
+const BEFORE_DB: (f64, f64) = (11.0, 6.0);
 /// How much weaker a tag in a hand is heard by its shelf, and its spread, dB (recordings: 8 to 25).
 const CARRIED_DB: (f64, f64) = (14.0, 7.0);
 /// Share of reads at rest that are off the usual level by anything: bodies, a neighbour moved.
@@ -155,11 +162,11 @@ impl Presence {
                 continue;
             }
             let weaker = level - f64::from(rssi);
-            let there = log_normal(weaker, 0.0, 6.0);
-            let carried = log_normal(weaker, CARRIED_DB.0, CARRIED_DB.1);
+            let there = log_normal(weaker, 0.0, 5.0);
+            let carried = log_normal(weaker, BEFORE_DB.0, BEFORE_DB.1);
             if last.is_none_or(|last| at - last > ONE_TURN) {
                 turns += 1.0;
-                log += libm::log(0.9 / NEAR) + there - carried;
+                log += libm::log(0.9 / BEFORE) + (there - carried).clamp(-3.0, 1.5);
             }
             last = Some(at);
         }
@@ -171,8 +178,8 @@ impl Presence {
         let due = (awake.secs_since(before) / 1.5 - 0.2)
             .floor()
             .clamp(0.0, 6.0);
-        log += (due - turns).max(0.0) * libm::log(0.1 / (1.0 - NEAR));
-        log.clamp(LEAST, MOST)
+        log += (due - turns).max(0.0) * libm::log(0.1 / (1.0 - BEFORE));
+        log.clamp(LEAST, MOST_CAME)
     }
 }
 

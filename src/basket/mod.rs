@@ -2,6 +2,7 @@
 //! and going, keeps each visit's events in sequence, closes a basket when its visit has left and
 //! all evidence of that time is in, and adjusts it when later evidence says otherwise. Pure.
 
+mod entry;
 pub mod event;
 pub mod receipt;
 pub mod review;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::entry::Leads;
 use crate::ids::{GateIx, TrackId, VisitId, ZoneIx};
 use crate::observation::{Admission, GateEvent};
 use crate::store::Store;
@@ -49,6 +50,8 @@ pub struct Visit {
     pub doubt: f64,
     /// When to look for the one who was admitted and of whom no track began.
     awaited: Option<Timestamp>,
+    /// Those admitted with it have had their time to be seen.
+    pub(super) paired_out: bool,
 }
 
 impl Visit {
@@ -62,7 +65,7 @@ impl Visit {
     }
 
     /// How many admitted people have no track yet.
-    fn untracked(&self) -> u32 {
+    pub(super) fn untracked(&self) -> u32 {
         let known = self.tracks.len() as u32 + self.left + self.lost;
         self.party.saturating_sub(known)
     }
@@ -70,19 +73,20 @@ impl Visit {
 
 /// A person whom no gate has admitted so far.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Unadmitted {
-    track: TrackId,
-    began_at: Timestamp,
-    position: Point,
+pub(super) struct Unadmitted {
+    pub(super) track: TrackId,
+    pub(super) began_at: Timestamp,
+    pub(super) position: Point,
     decide_at: Timestamp,
 }
 
 /// All visits that are not forgotten.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Visits {
-    visits: BTreeMap<VisitId, Visit>,
+    pub(super) visits: BTreeMap<VisitId, Visit>,
     by_track: BTreeMap<TrackId, VisitId>,
-    unadmitted: Vec<Unadmitted>,
+    pub(super) unadmitted: Vec<Unadmitted>,
+    pub(super) leads: Leads,
     /// Tracks given up inside whose visit waits to be found again.
     next: u64,
     tracked: bool,
@@ -92,14 +96,12 @@ pub struct Visits {
     doors: BTreeMap<GateIx, (bool, Timestamp)>,
 }
 
-/// How long before or after the gate's word a person may be seen to come in.
-const ADMISSION_WINDOW: TimeDelta = TimeDelta::from_millis(12_000);
 /// How long a person may be inside before he counts as nobody's guest.
 const ADMISSION_GRACE: TimeDelta = TimeDelta::from_millis(6_000);
 /// How long after a door has closed somebody who came through it may first be seen.
 const DOOR_SLACK: TimeDelta = TimeDelta::from_millis(2_500);
 /// How near the gate's zone a person is who is just coming in, metres.
-const NEAR_GATE_M: f64 = 1.2;
+pub(super) const NEAR_GATE_M: f64 = 1.2;
 /// How long after an admission somebody has been seen to come in.
 const AWAITED: TimeDelta = TimeDelta::from_millis(4_000);
 /// How near the gate's zone a person is who shows a token there, metres.
@@ -111,6 +113,7 @@ impl Visits {
             visits: BTreeMap::new(),
             by_track: BTreeMap::new(),
             unadmitted: Vec::new(),
+            leads: Leads::default(),
             next: 0,
             tracked: store.has_floor_cameras(),
             shut: false,
@@ -191,29 +194,7 @@ impl Visits {
     ) {
         let id = self.open(Some(gate), at, Some(admission));
         out.push(VisitChange::Opened(id));
-        let zone = &store.zones[store.gates[gate.index()].zone.index()].polygon;
-        for _ in 0..admission.party {
-            let distance = |u: &Unadmitted| {
-                let now = tracking
-                    .fix_at(u.track, at)
-                    .map_or(u.position, |fix| fix.position);
-                zone.distance(u.position).min(zone.distance(now))
-            };
-            let near = self
-                .unadmitted
-                .iter()
-                .enumerate()
-                .map(|(i, u)| (distance(u), u.track, i));
-            let nearest = near
-                .filter(|(d, _, i)| {
-                    *d < NEAR_GATE_M && at - self.unadmitted[*i].began_at < ADMISSION_WINDOW
-                })
-                .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            if let Some((_, track, i)) = nearest {
-                self.unadmitted.remove(i);
-                self.bind(id, track, out);
-            }
-        }
+        self.pair(store, at, tracking, out);
     }
 
     /// A token shown on the way out ends a visit that no camera follows, and says whose the person
@@ -323,13 +304,14 @@ impl Visits {
             left: 0,
             lost: 0,
             doubt: 0.0,
+            paired_out: admission.is_none() || !self.tracked,
             awaited: admission.filter(|_| self.tracked).map(|_| at + AWAITED),
         };
         self.visits.insert(id, visit);
         id
     }
 
-    fn bind(&mut self, id: VisitId, track: TrackId, out: &mut Vec<VisitChange>) {
+    pub(super) fn bind(&mut self, id: VisitId, track: TrackId, out: &mut Vec<VisitChange>) {
         if let Some(visit) = self.visits.get_mut(&id) {
             visit.tracks.insert(track);
             self.by_track.insert(track, id);
@@ -342,6 +324,7 @@ impl Visits {
         store: &Store,
         at: Timestamp,
         event: TrackEvent,
+        tracking: &Tracking,
         out: &mut Vec<VisitChange>,
     ) {
         match event {
@@ -350,7 +333,7 @@ impl Visits {
                 at: began_at,
                 position,
             } => {
-                self.on_began(store, at, track, began_at, position, out);
+                self.on_began(store, at, track, began_at, position, tracking, out);
             }
             TrackEvent::Left {
                 track,
@@ -372,23 +355,9 @@ impl Visits {
         track: TrackId,
         began_at: Timestamp,
         position: Point,
+        tracking: &Tracking,
         out: &mut Vec<VisitChange>,
     ) {
-        let awaited = |v: &&Visit| {
-            v.left_at.is_none() && v.untracked() > 0 && began_at - v.entered_at < ADMISSION_WINDOW
-        };
-        let near = |v: &&Visit| {
-            let zone = v
-                .gate
-                .map(|g| &store.zones[store.gates[g.index()].zone.index()]);
-            zone.is_none_or(|z| z.polygon.distance(position) < NEAR_GATE_M)
-        };
-        let admitted = self
-            .visits
-            .values()
-            .filter(awaited)
-            .find(near)
-            .map(|v| v.id);
         // Who appears away from the doors is somebody whom the cameras lost.
         let inside =
             !self.may_have_entered(store, position, began_at) && !near_staff_door(store, position);
@@ -400,9 +369,7 @@ impl Visits {
             .map(|v| v.id)
             .next()
             .filter(|_| inside);
-        if let Some(id) = admitted {
-            self.bind(id, track, out);
-        } else if let Some(id) = found {
+        if let Some(id) = found {
             if let Some(visit) = self.visits.get_mut(&id) {
                 visit.lost -= 1;
             }
@@ -417,6 +384,7 @@ impl Visits {
                 position,
                 decide_at,
             });
+            self.pair(store, at, tracking, out);
         }
     }
 
@@ -568,6 +536,7 @@ impl Visits {
         let unadmitted = self.unadmitted.iter().map(|u| u.decide_at);
         unadmitted
             .chain(self.visits.values().filter_map(|v| v.awaited))
+            .chain(self.pairing_deadline())
             .min()
     }
 
@@ -579,6 +548,8 @@ impl Visits {
         tracking: &Tracking,
         out: &mut Vec<VisitChange>,
     ) {
+        self.pair(store, at, tracking, out);
+        self.pass_pairing(at);
         let awaited = |v: &&Visit| v.awaited.is_some_and(|due| due <= at);
         let awaited: Vec<VisitId> = self.visits.values().filter(awaited).map(|v| v.id).collect();
         for id in awaited {

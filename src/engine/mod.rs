@@ -254,10 +254,12 @@ impl Engine {
         for event in found {
             self.note(|| Finding::Track(event));
             let mut changes = Vec::new();
-            self.state
-                .baskets
+            let State {
+                baskets, tracking, ..
+            } = &mut self.state;
+            baskets
                 .visits
-                .on_track(&self.store, at, event, &mut changes);
+                .on_track(&self.store, at, event, tracking, &mut changes);
             self.on_visits(at, &changes);
         }
     }

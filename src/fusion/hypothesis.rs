@@ -468,7 +468,11 @@ impl Search<'_> {
         let own = act.epc;
         let free = || of_product().filter(|s| own == Some(s.epc) || !used.contains(&s.epc));
         let n = of_product().count();
-        let untagged = if self.presence.knows(act.gtin) { UNTAGGED } else { UNTAGGED_UNKNOWN };
+        let untagged = if self.presence.knows(act.gtin) {
+            UNTAGGED
+        } else {
+            UNTAGGED_UNKNOWN
+        };
         let all: f64 = free()
             .filter(|s| own.is_none_or(|own| own == s.epc))
             .map(|s| libm::exp(s.log))
@@ -491,16 +495,21 @@ impl Search<'_> {
             Some(epc) => vec![epc],
             None => {
                 let held = self.possible.held_tags.iter().copied();
-                held.filter(|e| self.store.gtin_of(e) == Some(act.gtin) && !used.contains(e)).collect()
+                held.filter(|e| self.store.gtin_of(e) == Some(act.gtin) && !used.contains(e))
+                    .collect()
             }
         };
         if candidates.is_empty() {
             return 0.0;
         }
-        let says = self.presence.came(self.store, self.shelf, act.window, &candidates);
+        let says = self
+            .presence
+            .came(self.store, self.shelf, act.window, &candidates);
         let all: f64 = says.iter().map(|s| libm::exp(s.log)).sum();
         let mean = all / candidates.len() as f64;
-        let best = says.iter().max_by(|a, b| a.log.total_cmp(&b.log).then(b.epc.cmp(&a.epc)));
+        let best = says
+            .iter()
+            .max_by(|a, b| a.log.total_cmp(&b.log).then(b.epc.cmp(&a.epc)));
         if let Some(best) = best.filter(|b| own.is_none() && b.log > TELLS_LOG) {
             act.epc = Some(best.epc);
             act.sources.rfid = true;

@@ -44,6 +44,13 @@ struct Slot {
     missing_since: Option<Timestamp>,
     gone_log: f64,
     gone: bool,
+    /// When it was told to be gone.
+    gone_at: Timestamp,
+    /// Where it stood before anybody was near, and how far frames stray from that, pixels.
+    rest: BBox,
+    stray: f64,
+    /// Frames since a body or hand covered it.
+    clear: u32,
     back: u32,
     back_since: Timestamp,
     /// Since when what came back has not moved.
@@ -93,6 +100,12 @@ const GONE_LOG: f64 = 7.0;
 const GONE_ALONE_LOG: f64 = 18.0;
 /// Somebody was near a slot if a body or hand covered it within this time before.
 const NEAR: TimeDelta = TimeDelta::from_millis(2_500);
+/// A column whose front item goes shows the next one within this time.
+const SHIFT: TimeDelta = TimeDelta::from_millis(3_500);
+/// Log odds that a column's shift after somebody was there is an item taken or put back.
+const SHIFT_LOG: f64 = 3.0;
+/// So long after a body or hand was there its doing is looked for.
+const DISTURBED: TimeDelta = TimeDelta::from_millis(6_000);
 /// A carry is over when no frame has shown it for so long.
 const CARRY_GAP: TimeDelta = TimeDelta::from_millis(1_500);
 /// What stands when the camera starts was not put there: time to learn it.
@@ -206,6 +219,7 @@ impl CameraView {
             let hidden = hiding.iter().any(covers);
             if hidden {
                 slot.last_hidden = Some(at);
+                slot.clear = 0;
             }
             match product {
                 Some(p) => out.extend(slot.on_seen(witness, at, products[*p])),
@@ -265,8 +279,17 @@ impl CameraView {
         let Some((shelf, along)) = self.place_of(candidate.bbox) else {
             return;
         };
+        if !learning && let Some(moved) = self.column(shelf, &candidate) {
+            let (camera, slot) = (self.camera, &mut self.slots[moved]);
+            out.extend(slot.shift(camera, at, &candidate));
+            return;
+        }
         let slot = Slot {
             bbox: candidate.bbox,
+            rest: candidate.bbox,
+            stray: 1.0,
+            clear: 0,
+            gone_at: at,
             shelf,
             along,
             gtins: candidate.gtins,
@@ -291,6 +314,34 @@ impl CameraView {
             ));
         }
         self.slots.push(slot);
+    }
+
+    /// The slot in whose column something has come to stand: products stand one behind another, and
+    /// who takes the front one shows the next.
+    fn column(&self, shelf: ShelfIx, candidate: &Candidate) -> Option<usize> {
+        let lately = |s: &Slot| {
+            let since = if s.gone {
+                Some(s.gone_at)
+            } else {
+                s.missing_since
+            };
+            since.is_some_and(|t| (candidate.first - t).max(t - candidate.first) < SHIFT)
+        };
+        let off = |s: &Slot| {
+            let (a, b) = (s.bbox.center(), candidate.bbox.center());
+            let (w, h) = (s.bbox.width().max(1.0), s.bbox.height().max(1.0));
+            ((a.x - b.x).abs() / w).max((a.y - b.y).abs() / (0.6 * h))
+        };
+        let same = |s: &Slot| {
+            s.shelf == shelf
+                && lately(s)
+                && off(s) < 0.9
+                && common(&s.gtins, &candidate.gtins) > 0.25
+        };
+        let slots = self.slots.iter().enumerate().filter(|(_, s)| same(s));
+        slots
+            .min_by(|a, b| off(a.1).total_cmp(&off(b.1)).then(a.0.cmp(&b.0)))
+            .map(|(i, _)| i)
     }
 
     fn place_of(&self, bbox: BBox) -> Option<(ShelfIx, f64)> {
@@ -426,10 +477,69 @@ impl Slot {
         self.forget();
         self.missing_since = None;
         self.gone_log = 0.0;
-        self.last_seen = at;
-        self.bbox = blend(self.bbox, d.bbox, 0.1);
+        let last_seen = std::mem::replace(&mut self.last_seen, at);
+        self.bbox = blend(self.bbox, d.bbox, if self.clear < 4 { 0.5 } else { 0.2 });
         add(&mut self.gtins, d);
+        self.clear = self.clear.saturating_add(1);
+        let disturbed = self.last_hidden.is_some_and(|t| at - t < DISTURBED);
+        let off = self.bbox.center() - self.rest.center();
+        let far = off.norm() > (4.0 * self.stray).max(1.5).max(0.05 * self.rest.height());
+        if self.clear >= 4 && far && disturbed {
+            let step = self.moved(
+                eye.camera,
+                self.rest,
+                self.bbox,
+                (self.hidden_from(last_seen), at),
+            );
+            self.rest = self.bbox;
+            return step;
+        }
+        if !disturbed || self.clear > 8 {
+            let stray = (d.bbox.center() - self.rest.center()).norm();
+            self.stray += 0.05 * (stray.min(6.0) - self.stray);
+            self.rest = blend(self.rest, d.bbox, 0.08);
+        }
         None
+    }
+
+    /// When the body or hand came that hid it last.
+    fn hidden_from(&self, seen: Timestamp) -> Timestamp {
+        self.last_hidden.map_or(seen, |t| t.min(seen)) - TimeDelta::from_millis(600)
+    }
+
+    /// Something of its kind has come to stand where it stood, further back or further in front.
+    fn shift(&mut self, camera: CameraIx, at: Timestamp, c: &Candidate) -> Option<ShelfEvent> {
+        let window = (self.last_seen, c.first);
+        // That it is gone has been told: what stands there now is the one behind.
+        let told = self.gone && is_behind(self.rest, c.bbox) > 0.0;
+        let step = self
+            .moved(camera, self.rest, c.bbox, window)
+            .filter(|_| !told);
+        self.bbox = c.bbox;
+        self.rest = c.bbox;
+        (self.gone, self.missing_since, self.gone_log) = (false, None, 0.0);
+        (self.clear, self.last_seen) = (8, at);
+        step
+    }
+
+    fn moved(
+        &self,
+        camera: CameraIx,
+        from: BBox,
+        to: BBox,
+        window: (Timestamp, Timestamp),
+    ) -> Option<ShelfEvent> {
+        let behind = is_behind(from, to);
+        let near = self.last_hidden.is_some_and(|t| window.1 - t < DISTURBED);
+        let delta = if behind > 0.0 { -1 } else { 1 };
+        let step = self.step(camera, delta, window, if near { SHIFT_LOG } else { 0.7 });
+        match step {
+            ShelfEvent::CountStep(mut step) => {
+                step.reverse_log = -(4.0 * behind.abs()).min(5.0);
+                Some(ShelfEvent::CountStep(step))
+            }
+            other => Some(other),
+        }
     }
 
     fn on_missed(&mut self, eye: Eye, at: Timestamp, hidden: bool) -> Option<ShelfEvent> {
@@ -450,6 +560,7 @@ impl Slot {
             return None;
         }
         self.gone = true;
+        self.gone_at = at;
         self.back = 0;
         let step = self.step(eye.camera, -1, (self.last_seen, since), eye.trust);
         Some(step)
@@ -483,6 +594,25 @@ impl Slot {
             reverse_log: f64::NEG_INFINITY,
         })
     }
+}
+
+/// By how much a box lies behind another of the same column, in units of what one item's depth
+/// does; negative where it lies in front. Cameras look down on shelves: what is further back is
+/// higher in the picture, and smaller.
+fn is_behind(from: BBox, to: BBox) -> f64 {
+    let up = (from.center().y - to.center().y) / from.height().max(1.0);
+    let smaller = libm::log((from.area() / to.area().max(1.0)).max(0.05));
+    10.0 * up + 2.0 * smaller
+}
+
+/// The share of two sums of probabilities that they have in common; 1 where nobody knows.
+fn common(a: &BTreeMap<Gtin, f64>, b: &BTreeMap<Gtin, f64>) -> f64 {
+    let (of_a, of_b): (f64, f64) = (a.values().sum(), b.values().sum());
+    if of_a < 1e-9 || of_b < 1e-9 {
+        return 1.0;
+    }
+    let least = |(g, p): (&Gtin, &f64)| (p / of_a).min(b.get(g).copied().unwrap_or(0.0) / of_b);
+    a.iter().map(least).sum()
 }
 
 fn weights(detection: &Detection) -> BTreeMap<Gtin, f64> {

@@ -529,7 +529,7 @@ impl Search<'_> {
         let witness = Witness::Camera(step.camera, step.carried);
         for account in beam {
             let mut mistaken = account.clone();
-            mistaken.log_likelihood -= step.log_odds.clamp(0.5, 7.0);
+            mistaken.log_likelihood -= step.log_odds.clamp(-3.0, 7.0);
             next.push(mistaken);
             let mut told = account.clone();
             let mut left = units;

@@ -102,6 +102,11 @@ const GONE_ALONE_LOG: f64 = 18.0;
 const NEAR: TimeDelta = TimeDelta::from_millis(2_500);
 /// A column whose front item goes shows the next one within this time.
 const SHIFT: TimeDelta = TimeDelta::from_millis(3_500);
+/// What has been seen within this time is coming to stand.
+const COMING: TimeDelta = TimeDelta::from_millis(750);
+/// A hand is at a product so long before it is missed, and after it is found, at most.
+const HAND_BEFORE: TimeDelta = TimeDelta::from_millis(1_200);
+const HAND_AFTER: TimeDelta = TimeDelta::from_millis(500);
 /// Log odds that a column's shift after somebody was there is an item taken or put back.
 const SHIFT_LOG: f64 = 3.0;
 /// So long after a body or hand was there its doing is looked for.
@@ -112,6 +117,8 @@ const CARRY_GAP: TimeDelta = TimeDelta::from_millis(1_500);
 const LEARNING: TimeDelta = TimeDelta::from_millis(4_000);
 /// A product in a hand is near its home when its chance of belonging there is above this.
 const HOMELY: f64 = 0.15;
+/// Hands remembered.
+const HANDS_KEPT: TimeDelta = TimeDelta::from_millis(12_000);
 const SLOTS_MAX: usize = 600;
 
 impl CameraView {
@@ -156,12 +163,13 @@ impl CameraView {
         while self
             .hands
             .front()
-            .is_some_and(|(t, _)| at - *t > TimeDelta::from_millis(6_000))
+            .is_some_and(|(t, _)| at - *t > HANDS_KEPT)
         {
             self.hands.pop_front();
         }
         let products: Vec<&Detection> = of(Class::Product).collect();
-        let loose = self.match_slots(at, &products, &hiding, out);
+        let mut steps = Vec::new();
+        let loose = self.match_slots(at, &products, &hiding, &mut steps);
         for detection in loose {
             let lately = TimeDelta::from_millis(450);
             let held =
@@ -170,9 +178,10 @@ impl CameraView {
             if in_hand {
                 self.on_carried(at, detection);
             } else {
-                self.on_standing(at, detection, learning, out);
+                self.on_standing(at, detection, learning, &mut steps);
             }
         }
+        out.extend(steps.into_iter().map(|(step, place)| self.weighed(step, place)));
         self.candidates
             .retain(|c| at - c.last < TimeDelta::from_millis(1_000));
         self.end_carries(store, at, out);
@@ -184,7 +193,7 @@ impl CameraView {
         at: Timestamp,
         products: &[&'a Detection],
         hiding: &[BBox],
-        out: &mut Vec<ShelfEvent>,
+        out: &mut Vec<(CountStep, BBox)>,
     ) -> Vec<&'a Detection> {
         let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
         for (p, product) in products.iter().enumerate() {
@@ -214,7 +223,11 @@ impl CameraView {
         let missing = self.slots.iter().zip(&of_slot);
         let missing = missing.filter(|(s, p)| p.is_none() && !s.gone && s.missing_since.is_some());
         let all_hidden = missing.count() > 3;
+        let candidates = &self.candidates;
         for (slot, product) in self.slots.iter_mut().zip(&of_slot) {
+            // What comes to stand in its column tells more than its own absence.
+            let coming = |c: &Candidate| at - c.last < COMING && slot.is_column_of(c);
+            let coming = product.is_none() && candidates.iter().any(coming);
             let covers = |b: &BBox| b.intersection(slot.bbox) > HIDDEN * slot.bbox.area();
             let hidden = hiding.iter().any(covers);
             if hidden {
@@ -222,8 +235,11 @@ impl CameraView {
                 slot.clear = 0;
             }
             match product {
-                Some(p) => out.extend(slot.on_seen(witness, at, products[*p])),
-                None => out.extend(slot.on_missed(witness, at, hidden || all_hidden)),
+                Some(p) => out.extend(slot.on_seen(witness, at, products[*p]).map(|s| (s, slot.bbox))),
+                None => {
+                    let hidden = hidden || all_hidden || coming;
+                    out.extend(slot.on_missed(witness, at, hidden).map(|s| (s, slot.bbox)));
+                }
             }
         }
         self.slots
@@ -245,7 +261,7 @@ impl CameraView {
         at: Timestamp,
         detection: &Detection,
         learning: bool,
-        out: &mut Vec<ShelfEvent>,
+        out: &mut Vec<(CountStep, BBox)>,
     ) {
         let same = self
             .candidates
@@ -281,7 +297,7 @@ impl CameraView {
         };
         if !learning && let Some(moved) = self.column(shelf, &candidate) {
             let (camera, slot) = (self.camera, &mut self.slots[moved]);
-            out.extend(slot.shift(camera, at, &candidate));
+            out.extend(slot.shift(camera, at, &candidate).map(|s| (s, candidate.bbox)));
             return;
         }
         let slot = Slot {
@@ -306,14 +322,28 @@ impl CameraView {
         };
         if !learning {
             let window = (candidate.before, candidate.first);
-            out.push(slot.step(
-                self.camera,
-                1,
-                window,
-                if self.seen_hands { 0.7 } else { 1.5 },
-            ));
+            let trust = if self.seen_hands { 0.7 } else { 1.5 };
+            out.push((slot.step(self.camera, 1, window, trust), slot.bbox));
         }
         self.slots.push(slot);
+    }
+
+    /// A step of something at rest, by whether a hand was seen there at that time: nothing is taken
+    /// without one, and a camera that sees hands seldom misses one all along.
+    fn weighed(&self, mut step: CountStep, place: BBox) -> ShelfEvent {
+        if self.seen_hands {
+            let (from, to) = (step.after - HAND_BEFORE, step.before + HAND_AFTER);
+            let near = |(t, hand): &&(Timestamp, BBox)| {
+                *t >= from && *t <= to && grown(*hand, 1.4).intersection(grown(place, 0.6)) > 0.0
+            };
+            let seen = self.hands.iter().filter(near).count();
+            step.log_odds = match seen {
+                0 => step.log_odds.min(0.0),
+                1 => step.log_odds.max(1.5),
+                _ => step.log_odds.max(2.5),
+            };
+        }
+        ShelfEvent::CountStep(step)
     }
 
     /// The slot in whose column something has come to stand: products stand one behind another, and
@@ -327,17 +357,8 @@ impl CameraView {
             };
             since.is_some_and(|t| (candidate.first - t).max(t - candidate.first) < SHIFT)
         };
-        let off = |s: &Slot| {
-            let (a, b) = (s.bbox.center(), candidate.bbox.center());
-            let (w, h) = (s.bbox.width().max(1.0), s.bbox.height().max(1.0));
-            ((a.x - b.x).abs() / w).max((a.y - b.y).abs() / (0.6 * h))
-        };
-        let same = |s: &Slot| {
-            s.shelf == shelf
-                && lately(s)
-                && off(s) < 0.9
-                && common(&s.gtins, &candidate.gtins) > 0.25
-        };
+        let off = |s: &Slot| s.off(candidate.bbox);
+        let same = |s: &Slot| s.shelf == shelf && lately(s) && s.is_column_of(candidate);
         let slots = self.slots.iter().enumerate().filter(|(_, s)| same(s));
         slots
             .min_by(|a, b| off(a.1).total_cmp(&off(b.1)).then(a.0.cmp(&b.0)))
@@ -450,7 +471,7 @@ impl CameraView {
 }
 
 impl Slot {
-    fn on_seen(&mut self, eye: Eye, at: Timestamp, d: &Detection) -> Option<ShelfEvent> {
+    fn on_seen(&mut self, eye: Eye, at: Timestamp, d: &Detection) -> Option<CountStep> {
         if self.gone {
             if self.back == 0 {
                 self.back_since = at;
@@ -485,6 +506,10 @@ impl Slot {
         let off = self.bbox.center() - self.rest.center();
         let far = off.norm() > (4.0 * self.stray).max(1.5).max(0.05 * self.rest.height());
         if self.clear >= 4 && far && disturbed {
+            // Who stands in the way cuts a box off; further back it is a little smaller.
+            if self.clear < 6 || !alike_in_size(self.rest, self.bbox) {
+                return None;
+            }
             let step = self.moved(
                 eye.camera,
                 self.rest,
@@ -502,13 +527,25 @@ impl Slot {
         None
     }
 
+    /// How far off another box is, in units of how far one item's depth moves it at most.
+    fn off(&self, bbox: BBox) -> f64 {
+        let (a, b) = (self.bbox.center(), bbox.center());
+        let (w, h) = (self.bbox.width().max(1.0), self.bbox.height().max(1.0));
+        ((a.x - b.x).abs() / (0.9 * w)).max((a.y - b.y).abs() / (0.54 * h))
+    }
+
+    fn is_column_of(&self, c: &Candidate) -> bool {
+        alike_in_size(self.rest, c.bbox)
+            && self.off(c.bbox) < 1.0 && common(&self.gtins, &c.gtins) > 0.25
+    }
+
     /// When the body or hand came that hid it last.
     fn hidden_from(&self, seen: Timestamp) -> Timestamp {
         self.last_hidden.map_or(seen, |t| t.min(seen)) - TimeDelta::from_millis(600)
     }
 
     /// Something of its kind has come to stand where it stood, further back or further in front.
-    fn shift(&mut self, camera: CameraIx, at: Timestamp, c: &Candidate) -> Option<ShelfEvent> {
+    fn shift(&mut self, camera: CameraIx, at: Timestamp, c: &Candidate) -> Option<CountStep> {
         let window = (self.last_seen, c.first);
         // That it is gone has been told: what stands there now is the one behind.
         let told = self.gone && is_behind(self.rest, c.bbox) > 0.0;
@@ -528,21 +565,16 @@ impl Slot {
         from: BBox,
         to: BBox,
         window: (Timestamp, Timestamp),
-    ) -> Option<ShelfEvent> {
+    ) -> Option<CountStep> {
         let behind = is_behind(from, to);
         let near = self.last_hidden.is_some_and(|t| window.1 - t < DISTURBED);
         let delta = if behind > 0.0 { -1 } else { 1 };
-        let step = self.step(camera, delta, window, if near { SHIFT_LOG } else { 0.7 });
-        match step {
-            ShelfEvent::CountStep(mut step) => {
-                step.reverse_log = -(4.0 * behind.abs()).min(5.0);
-                Some(ShelfEvent::CountStep(step))
-            }
-            other => Some(other),
-        }
+        let mut step = self.step(camera, delta, window, if near { SHIFT_LOG } else { 0.7 });
+        step.reverse_log = -(4.0 * behind.abs()).min(5.0);
+        Some(step)
     }
 
-    fn on_missed(&mut self, eye: Eye, at: Timestamp, hidden: bool) -> Option<ShelfEvent> {
+    fn on_missed(&mut self, eye: Eye, at: Timestamp, hidden: bool) -> Option<CountStep> {
         if self.gone {
             self.back = 0;
             return None;
@@ -580,8 +612,8 @@ impl Slot {
         delta: i32,
         window: (Timestamp, Timestamp),
         log_odds: f64,
-    ) -> ShelfEvent {
-        ShelfEvent::CountStep(CountStep {
+    ) -> CountStep {
+        CountStep {
             shelf: self.shelf,
             camera,
             along: self.along,
@@ -592,17 +624,27 @@ impl Slot {
             log_odds,
             carried: false,
             reverse_log: f64::NEG_INFINITY,
-        })
+        }
     }
 }
 
 /// By how much a box lies behind another of the same column, in units of what one item's depth
-/// does; negative where it lies in front. Cameras look down on shelves: what is further back is
-/// higher in the picture, and smaller.
+/// does; negative where it lies in front. Cameras look down on shelves: what is further back
+/// stands higher in the picture, and looks smaller. Its upper edge says nothing: the board above
+/// hides more of what is further back.
 fn is_behind(from: BBox, to: BBox) -> f64 {
-    let up = (from.center().y - to.center().y) / from.height().max(1.0);
-    let smaller = libm::log((from.area() / to.area().max(1.0)).max(0.05));
-    10.0 * up + 2.0 * smaller
+    let up = (from.y1 - to.y1) / from.height().max(1.0);
+    let smaller = libm::log((from.width() / to.width().max(1.0)).max(0.05));
+    10.0 * up + 3.0 * smaller
+}
+
+/// Whether two boxes can be of one product, one behind the other: as wide, but for a little; as
+/// high, or cut by the board above.
+fn alike_in_size(a: BBox, b: BBox) -> bool {
+    let wide = b.width() / a.width().max(1.0);
+    let high = b.height() / a.height().max(1.0);
+    let uncut = (0.84..1.19).contains(&high);
+    (0.84..1.19).contains(&wide) && (uncut || ((0.4..2.2).contains(&high) && (is_behind(a, b) > 0.3) == (high < 1.0)))
 }
 
 /// The share of two sums of probabilities that they have in common; 1 where nobody knows.

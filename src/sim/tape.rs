@@ -7,8 +7,16 @@ use std::io::{Seek, Write};
 
 use mcap::McapResult;
 
+use super::incident::Incident;
 use super::random::Random;
 use crate::recording::writer::RecordingWriter;
+
+/// Over a bad link: shares of messages that come late and twice, and by how much, seconds. A
+/// retransmission over TCP takes 0.2 s at least; MQTT at QoS 1 sends again after a reconnect.
+const LATE: f64 = 0.2;
+const LATE_S: f64 = 0.3;
+const TWICE: f64 = 0.1;
+const TWICE_S: f64 = 0.5;
 
 /// A message under way: when it arrives, a counter that breaks ties, when it was sensed.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +44,10 @@ pub(super) struct Tape<W: Write + Seek> {
     topics: Vec<Topic>,
     clocks: Random,
     clock_s: f64,
+    /// Clocks that are off by so much more, by source.
+    ahead_s: BTreeMap<String, f64>,
+    /// Chance that messages come twice or late.
+    bad_link: Option<Random>,
     /// Sources that are off, and until when.
     off: BTreeMap<String, f64>,
     numbers: BTreeMap<String, usize>,
@@ -43,13 +55,20 @@ pub(super) struct Tape<W: Write + Seek> {
 }
 
 impl<W: Write + Seek> Tape<W> {
-    /// `clock_s` is the spread of the clocks of cameras and readers.
+    /// `clock_s` is the spread of the clocks of cameras and readers; of `incidents` those count
+    /// that befall clocks and links.
     pub(super) fn new(
         out: W,
         epoch: u64,
         metadata: &BTreeMap<String, String>,
         (seed, clock_s): (u64, f64),
+        incidents: &[Incident],
     ) -> McapResult<Self> {
+        let ahead = incidents.iter().filter_map(|incident| match incident {
+            Incident::Clock { source, ahead_s } => Some((source.clone(), *ahead_s)),
+            _ => None,
+        });
+        let repeated = incidents.contains(&Incident::Repeated);
         Ok(Self {
             writer: RecordingWriter::new(out, metadata)?,
             epoch,
@@ -57,6 +76,8 @@ impl<W: Write + Seek> Tape<W> {
             topics: Vec::new(),
             clocks: Random::stream(seed, "clocks"),
             clock_s,
+            ahead_s: ahead.collect(),
+            bad_link: repeated.then(|| Random::stream(seed, "bad link")),
             off: BTreeMap::new(),
             numbers: BTreeMap::new(),
             number: 0,
@@ -79,16 +100,30 @@ impl<W: Write + Seek> Tape<W> {
         {
             return;
         }
+        let sensor = ["/rfid", "/scale", "/camera"];
+        let mut arrivals = vec![arrives];
+        if let Some(r) = &mut self.bad_link
+            && sensor.iter().any(|kind| topic.starts_with(kind))
+        {
+            if r.chance(LATE) {
+                arrivals[0] += r.range(0.0, LATE_S);
+            }
+            if r.chance(TWICE) {
+                arrivals.push(arrives + r.range(0.0, TWICE_S));
+            }
+        }
         let topic = self.topic(topic, schema);
-        self.number += 1;
         let time = |s: f64| self.epoch + (s * 1e6).round().max(0.0) as u64 * 1000;
-        self.under_way.push(Reverse(UnderWay {
-            log_time: time(arrives),
-            number: self.number,
-            publish_time: time(sensed + self.topics[topic].ahead_s),
-            topic,
-            payload: json.into_bytes(),
-        }));
+        for arrives in arrivals {
+            self.number += 1;
+            self.under_way.push(Reverse(UnderWay {
+                log_time: time(arrives),
+                number: self.number,
+                publish_time: time(sensed + self.topics[topic].ahead_s),
+                topic,
+                payload: json.clone().into_bytes(),
+            }));
+        }
     }
 
     fn topic(&mut self, name: &str, schema: &'static str) -> usize {
@@ -101,6 +136,8 @@ impl<W: Write + Seek> Tape<W> {
         } else {
             0.0
         };
+        let off = self.ahead_s.iter().find(|(source, _)| is_of(name, source));
+        let ahead_s = ahead_s + off.map_or(0.0, |(_, ahead)| *ahead);
         self.topics.push(Topic {
             name: name.to_owned(),
             schema,

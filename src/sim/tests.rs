@@ -9,13 +9,14 @@ use super::*;
 fn options(shop: ShopKind, sensors: Sensors) -> Options {
     Options {
         seed: 11,
-        visits: 4,
+        story: Story::Day {
+            visits: 4,
+            crowd: 3.0,
+        },
         sensors,
         noise: Noise::Nominal,
         shop,
-        scene: None,
         given: None,
-        crowd: 3.0,
     }
 }
 
@@ -23,8 +24,8 @@ fn run(options: Options) -> (Vec<u8>, String, String) {
     let day = Day::new(options).expect("a way in");
     let store = day.store.clone();
     let mut out = Cursor::new(Vec::new());
-    let truth = day.run(&mut out).expect("memory takes all");
-    (out.into_inner(), truth, store)
+    let outcome = day.run(&mut out).expect("memory takes all");
+    (out.into_inner(), outcome.truth, store)
 }
 
 #[test]
@@ -65,9 +66,15 @@ fn what_was_taken_and_not_returned_leaves() {
 #[test]
 fn plates_bear_what_stands_on_them() {
     let effects = Effects::of(Noise::Clean);
-    let shop = Shop::build(3, ShopKind::Kiosk, Sensors::ScaleFloor, &effects);
+    let shop = Shop::build(
+        3,
+        ShopKind::Kiosk,
+        Sensors::ScaleFloor,
+        Premises::default(),
+        &effects,
+    );
     let arrivals = people::plan::day(3, &shop, 3, 2.0);
-    let mut world = World::new(3, shop, arrivals, &effects);
+    let mut world = World::new(3, shop, arrivals, &[], &effects);
     let total = |w: &World| w.loads.iter().sum::<f64>();
     let resting = |w: &World| -> f64 {
         let shelved = |u: &&stock::Unit| matches!(u.place, stock::Place::Shelf(_));
@@ -110,38 +117,4 @@ fn messages_never_go_back_in_time() {
     }
 }
 
-#[test]
-fn scenes_play_as_they_are_named() {
-    for (name, _) in people::scenes::SCENES {
-        let mut o = options(ShopKind::Hall, Sensors::Rfid);
-        (o.scene, o.noise, o.sensors) = (Some(name.into()), Noise::Clean, Sensors::ScaleFloor);
-        let (_, truth, _) = run(o);
-        let visits: Vec<serde_json::Value> = truth
-            .lines()
-            .map(|l| serde_json::from_str(l).expect("JSON"))
-            .collect();
-        let items = |n: usize| -> i64 {
-            let of = visits[n]["items"].as_object().expect("items");
-            of.values().filter_map(serde_json::Value::as_i64).sum()
-        };
-        let all: Vec<i64> = (0..visits.len()).map(items).collect();
-        let expected: &[i64] = match name {
-            "take-two-at-once" => &[2],
-            "put-back" | "wrong-shelf" | "turn-back" => &[0],
-            "two-at-one-shelf" | "tail-gater" | "re-entry" => &[1, 1],
-            "party" => &[3],
-            _ => &[],
-        };
-        if !expected.is_empty() {
-            assert_eq!(all, expected, "{name}: {truth}");
-        }
-        if matches!(name, "hand-over" | "reach-across") {
-            assert_eq!(all.iter().sum::<i64>(), 1, "{name}: {truth}");
-        }
-        assert_eq!(
-            name == "hand-over",
-            truth.contains("handovers"),
-            "{name}: {truth}"
-        );
-    }
-}
+mod scenes;

@@ -150,6 +150,26 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
+/// The events of a recording without frames, a line each, by an engine that begins with it.
+pub fn events(store: &Arc<Store>, path: &Path) -> anyhow::Result<Vec<String>> {
+    let paths = [path.to_owned()];
+    let facts = recording::facts(&paths)?;
+    let origin = Origin {
+        store: store.id.clone(),
+        journal: facts.journal(),
+    };
+    let sinks = Sinks {
+        events: None,
+        tracks: None,
+        findings: None,
+    };
+    let mut player = Player::new(Engine::new(Arc::clone(store)), origin, sinks, &facts, None);
+    player.renumber();
+    recording::read(&paths, &facts, |message| player.take(message))?;
+    let (_, _, sendings) = player.finish()?;
+    Ok(sendings.into_iter().map(|s| s.body).collect())
+}
+
 /// No output may be one of the inputs, nor two outputs one file.
 fn refuse_overwriting(args: &Args) -> anyhow::Result<()> {
     let same = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

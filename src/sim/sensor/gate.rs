@@ -58,6 +58,7 @@ impl Gates {
                     );
                     tape.send("/command", "basketd.Command", now, now, json);
                 }
+                Occurrence::Signal(_) => {}
             }
         }
     }

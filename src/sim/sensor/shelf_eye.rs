@@ -14,7 +14,7 @@ use crate::sim::effects::Effects;
 use crate::sim::random::Random;
 use crate::sim::shop::{Shop, Task};
 use crate::sim::space::{Pinhole, Vec3, vec3};
-use crate::sim::stock::Place;
+use crate::sim::stock::{Place, What};
 use crate::sim::tape::Tape;
 use crate::sim::world::World;
 
@@ -114,6 +114,9 @@ impl ShelfEyes {
         let Place::Shelf(spot) = u.place else {
             return None;
         };
+        if u.what == What::Label {
+            return None;
+        }
         let fixture = &world.shop.fixtures[spot.fixture];
         let level = &fixture.levels[spot.level];
         let size = world.shop.goods[u.good].size;

@@ -42,9 +42,11 @@ use self::random::Random;
 use self::sensor::{floor_eye, gate, outage, rfid, scale, shelf_eye};
 pub use self::shop::ShopKind;
 use self::shop::{Premises, Shop};
+pub use self::tape::Sent;
 use self::tape::Tape;
 use self::whereabouts::Whereabouts;
 use self::world::World;
+use crate::recording::writer::RecordingWriter;
 use crate::store::Store;
 use crate::units::{TimeDelta, Timestamp};
 
@@ -215,18 +217,30 @@ impl Day {
         })
     }
 
+    /// What the recording says of itself.
+    pub fn metadata(&self) -> BTreeMap<String, String> {
+        metadata(self.options.seed, &self.world.shop.id, &self.store)
+    }
+
     /// Runs to the end; writes the recording to `out`, and gives the texts that judge it.
-    pub fn run<W: Write + Seek>(mut self, out: W) -> McapResult<Outcome> {
-        let incidents = &self.incidents;
+    pub fn run<W: Write + Seek>(self, out: W) -> McapResult<Outcome> {
+        let mut writer = RecordingWriter::new(out, &self.metadata())?;
+        let outcome = self.play(|m| {
+            let (topic, schema) = (m.topic, m.schema);
+            writer.json(topic, schema, m.log_time, m.publish_time, m.payload)
+        })?;
+        writer.finish()?;
+        Ok(outcome)
+    }
+
+    /// The same, message by message as they reach the box.
+    pub fn play<E>(
+        mut self,
+        mut each: impl FnMut(&Sent<'_>) -> Result<(), E>,
+    ) -> Result<Outcome, E> {
         let (seed, world, effects) = (self.options.seed, &mut self.world, &self.effects);
-        let metadata = metadata(seed, &world.shop.id, &self.store);
-        let mut tape = Tape::new(
-            out,
-            self.epoch.as_nanos(),
-            &metadata,
-            (seed, effects.clock_s),
-            incidents,
-        )?;
+        let incidents = &self.incidents;
+        let mut tape = Tape::new(self.epoch.as_nanos(), (seed, effects.clock_s), incidents);
         let mut scales = scale::Scales::new(seed, world, effects);
         let mut readers = rfid::Readers::new(seed, world, effects);
         let mut floor = floor_eye::FloorEyes::new(seed, world, effects, incidents);
@@ -243,13 +257,13 @@ impl Day {
             readers.step(world, &mut tape);
             floor.step(world, &mut tape);
             shelves.step(world, &mut tape);
-            tape.advance(world.now)?;
+            tape.advance(world.now, &mut each)?;
             people.step(world);
             if end.is_infinite() && world.is_over() {
                 end = world.now + AFTER_S;
             }
         }
-        tape.finish()?;
+        tape.advance(1e9, &mut each)?;
         Ok(Outcome {
             truth: truth::lines(world, self.epoch),
             expected: truth::expected(world, self.epoch),

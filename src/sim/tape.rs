@@ -3,13 +3,21 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
-use std::io::{Seek, Write};
-
-use mcap::McapResult;
 
 use super::incident::Incident;
 use super::random::Random;
-use crate::recording::writer::RecordingWriter;
+
+/// A message as it reaches the box.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent<'t> {
+    pub topic: &'t str,
+    pub schema: &'static str,
+    /// Nanoseconds since 1970.
+    pub log_time: u64,
+    pub publish_time: u64,
+    /// JSON.
+    pub payload: &'t [u8],
+}
 
 /// Over a bad link: shares of messages that come late and twice, and by how much, seconds. A
 /// retransmission over TCP takes 0.2 s at least; MQTT at QoS 1 sends again after a reconnect.
@@ -36,8 +44,8 @@ struct Topic {
     ahead_s: f64,
 }
 
-pub(super) struct Tape<W: Write + Seek> {
-    writer: RecordingWriter<W>,
+/// What is under way to the box.
+pub(super) struct Tape {
     /// Nanoseconds since 1970 at the simulated second 0.
     epoch: u64,
     under_way: BinaryHeap<Reverse<UnderWay>>,
@@ -54,23 +62,16 @@ pub(super) struct Tape<W: Write + Seek> {
     number: u64,
 }
 
-impl<W: Write + Seek> Tape<W> {
+impl Tape {
     /// `clock_s` is the spread of the clocks of cameras and readers; of `incidents` those count
     /// that befall clocks and links.
-    pub(super) fn new(
-        out: W,
-        epoch: u64,
-        metadata: &BTreeMap<String, String>,
-        (seed, clock_s): (u64, f64),
-        incidents: &[Incident],
-    ) -> McapResult<Self> {
+    pub(super) fn new(epoch: u64, (seed, clock_s): (u64, f64), incidents: &[Incident]) -> Self {
         let ahead = incidents.iter().filter_map(|incident| match incident {
             Incident::Clock { source, ahead_s } => Some((source.clone(), *ahead_s)),
             _ => None,
         });
         let repeated = incidents.contains(&Incident::Repeated);
-        Ok(Self {
-            writer: RecordingWriter::new(out, metadata)?,
+        Self {
             epoch,
             under_way: BinaryHeap::new(),
             topics: Vec::new(),
@@ -81,7 +82,7 @@ impl<W: Write + Seek> Tape<W> {
             off: BTreeMap::new(),
             numbers: BTreeMap::new(),
             number: 0,
-        })
+        }
     }
 
     /// A message sensed at `sensed` that arrives at `arrives`, in simulated seconds.
@@ -152,29 +153,27 @@ impl<W: Write + Seek> Tape<W> {
         self.off.insert(source, until);
     }
 
-    /// Writes all that arrived until `now`. Nothing may be sent later that arrives before.
-    pub(super) fn advance(&mut self, now: f64) -> McapResult<()> {
+    /// Gives all that arrived until `now`. Nothing may be sent later that arrives before.
+    pub(super) fn advance<E>(
+        &mut self,
+        now: f64,
+        each: &mut impl FnMut(&Sent<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let until = self.epoch + (now * 1e6).max(0.0) as u64 * 1000;
         while self.under_way.peek().is_some_and(|m| m.0.log_time <= until) {
             let Some(Reverse(m)) = self.under_way.pop() else {
                 break;
             };
             let topic = &self.topics[m.topic];
-            self.writer.json(
-                &topic.name,
-                topic.schema,
-                m.log_time,
-                m.publish_time,
-                &m.payload,
-            )?;
+            each(&Sent {
+                topic: &topic.name,
+                schema: topic.schema,
+                log_time: m.log_time,
+                publish_time: m.publish_time,
+                payload: &m.payload,
+            })?;
         }
         Ok(())
-    }
-
-    /// Writes the rest and ends the file.
-    pub(super) fn finish(mut self) -> McapResult<W> {
-        self.advance(1e9)?;
-        self.writer.finish()
     }
 }
 

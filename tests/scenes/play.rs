@@ -1,13 +1,15 @@
-//! One scene: simulated to a file, replayed in this process.
+//! One scene, simulated and replayed in this process and in memory.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fs::File;
-use std::io::BufWriter;
+use std::process::Command;
 use std::sync::Arc;
 
-use basketd::app::replay;
-use basketd::sim::{Day, Noise, Options, Sensors, ShopKind, Story};
-use basketd::store::file;
+use basketd::app::replay::InMemory;
+use basketd::recording::{Channel, Message};
+use basketd::sim::{Day, Noise, Options, Outcome, Sensors, ShopKind, Story};
+use basketd::store::{Store, file};
 use basketd::units::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -40,6 +42,10 @@ pub(super) struct Receipt {
     pub(super) items: Items,
     pub(super) epcs: Vec<String>,
     pub(super) settled: bool,
+    #[expect(
+        dead_code,
+        reason = "printed with the receipt where one scene is looked at"
+    )]
     pub(super) reasons: Vec<String>,
 }
 
@@ -49,7 +55,23 @@ pub(super) struct Played {
     pub(super) receipts: Vec<Receipt>,
 }
 
-pub(super) fn play(job: &Job) -> Played {
+/// A message that a box was given.
+struct Given {
+    channel: usize,
+    log_time: u64,
+    publish_time: u64,
+    payload: Vec<u8>,
+}
+
+/// One scene with all sensors that its jobs want between them, and its messages.
+pub(super) struct Shown {
+    channels: Vec<Channel>,
+    messages: Vec<Given>,
+    journal: String,
+    outcome: Outcome,
+}
+
+fn day(job: &Job) -> Day {
     let crowded = job.scene == "crowd";
     let day = Day::new(Options {
         seed: job.seed,
@@ -63,18 +85,97 @@ pub(super) fn play(job: &Job) -> Played {
         },
         given: None,
     });
-    let day = day.unwrap();
-    let mut catalog = |_: &str| Ok(day.catalog.clone());
-    let read = file::read("store.toml", &day.store, &mut catalog);
-    let store = Arc::new(read.expect("the simulator's own store file").store);
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let out = BufWriter::new(File::create(file.path()).unwrap());
-    let outcome = day.run(out).unwrap();
-    let events = replay::events(&store, file.path()).unwrap();
+    day.unwrap()
+}
+
+pub(super) fn show(job: &Job) -> Shown {
+    let day = day(job);
+    let journal = day.metadata()["journal"].clone();
+    let (mut channels, mut messages) = (Vec::<Channel>::new(), Vec::new());
+    let mut numbers = BTreeMap::new();
+    let played = day.play(|m| {
+        let number = *numbers.entry(m.topic.to_owned()).or_insert(channels.len());
+        if number == channels.len() {
+            channels.push(Channel {
+                number,
+                topic: m.topic.to_owned(),
+                schema: m.schema.to_owned(),
+                encoding: "json".to_owned(),
+            });
+        }
+        messages.push(Given {
+            channel: number,
+            log_time: m.log_time,
+            publish_time: m.publish_time,
+            payload: m.payload.to_vec(),
+        });
+        Ok::<(), Infallible>(())
+    });
+    let Ok(outcome) = played;
+    Shown {
+        channels,
+        messages,
+        journal,
+        outcome,
+    }
+}
+
+/// What a shop with the job's sensors makes of what was shown. Sensors that it lacks are not in its
+/// store file, and what they said is left out.
+pub(super) fn events(job: &Job, shown: &Shown) -> Vec<String> {
+    let store = store(&day(job));
+    let has = |topic: &str| {
+        let mut parts = topic.split('/').skip(1);
+        match (parts.next(), parts.next()) {
+            (Some("rfid"), Some(id)) => store.reader_by_id(id).is_some(),
+            (Some("scale"), Some(id)) => store.scale_by_id(id).is_some(),
+            (Some("camera"), Some(id)) => store.camera_by_id(id).is_some(),
+            _ => true,
+        }
+    };
+    let heard: Vec<bool> = shown.channels.iter().map(|c| has(&c.topic)).collect();
+    let mut engine = InMemory::new(&store, &shown.journal);
+    for message in shown.messages.iter().filter(|m| heard[m.channel]) {
+        engine.take(&Message {
+            log_time: message.log_time,
+            publish_time: message.publish_time,
+            channel: &shown.channels[message.channel],
+            payload: &message.payload,
+        });
+    }
+    engine.finish().unwrap()
+}
+
+pub(super) fn play(job: &Job, shown: &Shown) -> Played {
+    let events = events(job, shown);
     Played {
-        expected: outcome.expected.lines().map(parsed).collect(),
+        expected: shown.outcome.expected.lines().map(parsed).collect(),
         receipts: receipts(events.iter().map(|line| parsed(line))),
     }
+}
+
+fn store(day: &Day) -> Arc<Store> {
+    let mut catalog = |_: &str| Ok(day.catalog.clone());
+    let read = file::read("store.toml", &day.store, &mut catalog);
+    Arc::new(read.expect("the simulator's own store file").store)
+}
+
+/// The events of a job by files and the program, as a user does it.
+pub(super) fn by_files(job: &Job) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let day = day(job);
+    std::fs::write(at("store.toml"), &day.store).unwrap();
+    std::fs::write(at("catalog.csv"), &day.catalog).unwrap();
+    day.run(File::create(at("recording.mcap")).unwrap())
+        .unwrap();
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_basketd"));
+    replay.arg("replay").arg(at("recording.mcap"));
+    replay.arg("--store").arg(at("store.toml"));
+    replay.arg("--events").arg(at("events.jsonl"));
+    assert!(replay.output().unwrap().status.success());
+    let events = std::fs::read_to_string(at("events.jsonl")).unwrap();
+    events.lines().map(str::to_owned).collect()
 }
 
 fn parsed<T: DeserializeOwned>(line: &str) -> T {

@@ -150,24 +150,39 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// The events of a recording without frames, a line each, by an engine that begins with it.
-pub fn events(store: &Arc<Store>, path: &Path) -> anyhow::Result<Vec<String>> {
-    let paths = [path.to_owned()];
-    let facts = recording::facts(&paths)?;
-    let origin = Origin {
-        store: store.id.clone(),
-        journal: facts.journal(),
-    };
-    let sinks = Sinks {
-        events: None,
-        tracks: None,
-        findings: None,
-    };
-    let mut player = Player::new(Engine::new(Arc::clone(store)), origin, sinks, &facts, None);
-    player.renumber();
-    recording::read(&paths, &facts, |message| player.take(message))?;
-    let (_, _, sendings) = player.finish()?;
-    Ok(sendings.into_iter().map(|s| s.body).collect())
+/// An engine over messages that are in no file, none of them a frame: what a recording of them
+/// gives by `basketd replay`.
+pub struct InMemory(Player);
+
+impl InMemory {
+    /// `journal` is what the recording would have for its id.
+    pub fn new(store: &Arc<Store>, journal: &str) -> Self {
+        let origin = Origin {
+            store: store.id.clone(),
+            journal: journal.to_owned(),
+        };
+        let sinks = Sinks {
+            events: None,
+            tracks: None,
+            findings: None,
+        };
+        let facts = recording::Facts::default();
+        let engine = Engine::new(Arc::clone(store));
+        let mut player = Player::new(engine, origin, sinks, &facts, None);
+        player.renumber();
+        Self(player)
+    }
+
+    /// Log times may not decrease.
+    pub fn take(&mut self, message: &recording::Message<'_>) {
+        self.0.take(message);
+    }
+
+    /// All events, a line each.
+    pub fn finish(self) -> anyhow::Result<Vec<String>> {
+        let (_, _, sendings) = self.0.finish()?;
+        Ok(sendings.into_iter().map(|s| s.body).collect())
+    }
 }
 
 /// No output may be one of the inputs, nor two outputs one file.

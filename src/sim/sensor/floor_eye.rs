@@ -5,9 +5,6 @@
 //! that overlap one may be swallowed or both become one, for half a second at a time; some cameras
 //! see somebody in a poster. Frames travel for a while and may overtake each other.
 
-use std::fmt::Write as _;
-use std::io::{Seek, Write};
-
 use super::body::{self, Seen, clip, overlap};
 use crate::sim::effects::Effects;
 use crate::sim::incident::Incident;
@@ -16,6 +13,7 @@ use crate::sim::shop::{Eye, Task};
 use crate::sim::space::Pinhole;
 use crate::sim::tape::Tape;
 use crate::sim::world::World;
+use std::fmt::Write as _;
 
 const PERIOD_S: f64 = 0.1;
 pub(super) const SCHEMA: &str = "basketd.Detections";
@@ -84,7 +82,7 @@ impl FloorEyes {
         }
     }
 
-    pub(in crate::sim) fn step<W: Write + Seek>(&mut self, world: &World, tape: &mut Tape<W>) {
+    pub(in crate::sim) fn step(&mut self, world: &World, tape: &mut Tape) {
         for n in 0..self.eyes.len() {
             if self.eyes[n].next > world.now {
                 continue;

@@ -1,7 +1,5 @@
 //! Readers and cameras that fail for a while, and mostly say so; by chance, or in a scene.
 
-use std::io::{Seek, Write};
-
 use crate::sim::effects::Effects;
 use crate::sim::incident::Incident;
 use crate::sim::random::Random;
@@ -41,7 +39,7 @@ impl Outages {
         }
     }
 
-    pub(in crate::sim) fn step<W: Write + Seek>(&mut self, world: &World, tape: &mut Tape<W>) {
+    pub(in crate::sim) fn step(&mut self, world: &World, tape: &mut Tape) {
         for occurrence in &world.occurrences {
             let Occurrence::Signal(n) = occurrence else {
                 continue;
@@ -67,12 +65,7 @@ impl Outages {
     }
 }
 
-fn silence<W: Write + Seek>(
-    tape: &mut Tape<W>,
-    source: &str,
-    (from, until): (f64, f64),
-    told: bool,
-) {
+fn silence(tape: &mut Tape, source: &str, (from, until): (f64, f64), told: bool) {
     if told {
         let state = |state: &str| format!("{{\"source\": \"{source}\", \"state\": \"{state}\"}}");
         let noticed = from + NOTICED_S;

@@ -13,8 +13,6 @@
 //! each change of antenna; session S0, so that a tag answers once a round, and the reader reports
 //! a tag once a turn with the `count` of its answers and the loudest of them.
 
-use std::io::{Seek, Write};
-
 use crate::sim::effects::Effects;
 use crate::sim::random::Random;
 use crate::sim::shop::goods::Kind;
@@ -89,7 +87,7 @@ impl Readers {
         }
     }
 
-    pub(in crate::sim) fn step<W: Write + Seek>(&mut self, world: &World, tape: &mut Tape<W>) {
+    pub(in crate::sim) fn step(&mut self, world: &World, tape: &mut Tape) {
         for n in 0..self.readers.len() {
             if self.readers[n].next > world.now || world.shop.readers[n].ports.is_empty() {
                 continue;
@@ -104,7 +102,7 @@ impl Readers {
     }
 
     /// One antenna's turn, which begins now.
-    fn turn<W: Write + Seek>(&mut self, world: &World, n: usize, tape: &mut Tape<W>) {
+    fn turn(&mut self, world: &World, n: usize, tape: &mut Tape) {
         let port = self.readers[n].port;
         let aerial = &world.shop.readers[n].ports[port];
         let mut heard = self.energised(world, n, port, aerial);
@@ -131,14 +129,14 @@ impl Readers {
         }
     }
 
-    fn report<W: Write + Seek>(
+    fn report(
         &mut self,
         world: &World,
         n: usize,
         port: usize,
         (unit, tag): (usize, usize),
         (sensed, dbm, count): (f64, f64, usize),
-        tape: &mut Tape<W>,
+        tape: &mut Tape,
     ) {
         let tag = &world.stock.units[unit].tags[tag];
         let delay = self.random.range(self.delay_s.0, self.delay_s.1);

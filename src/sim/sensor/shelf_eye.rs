@@ -5,9 +5,6 @@
 //! four in ten of its errors stay with a unit, the others come and go; the rest of its belief goes
 //! to the flavours of the same family.
 
-use std::fmt::Write as _;
-use std::io::{Seek, Write};
-
 use super::body::{clear_of_fixtures, clear_of_people, clip};
 use super::floor_eye::{Found, SCHEMA, frame, jittered, people};
 use crate::sim::effects::Effects;
@@ -17,6 +14,7 @@ use crate::sim::space::{Pinhole, Vec3, vec3};
 use crate::sim::stock::{Place, What};
 use crate::sim::tape::Tape;
 use crate::sim::world::World;
+use std::fmt::Write as _;
 
 const PERIOD_S: f64 = 1.0 / 3.0;
 
@@ -56,7 +54,7 @@ impl ShelfEyes {
         }
     }
 
-    pub(in crate::sim) fn step<W: Write + Seek>(&mut self, world: &World, tape: &mut Tape<W>) {
+    pub(in crate::sim) fn step(&mut self, world: &World, tape: &mut Tape) {
         for n in 0..self.eyes.len() {
             if self.eyes[n].next > world.now {
                 continue;

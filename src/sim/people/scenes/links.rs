@@ -5,7 +5,8 @@
 //! | 40 | `reader-offline` | the item; review: a sensor was away for half a minute |
 //! | 41 | `cameras-offline` | the item; review: nobody was seen for half a minute |
 //! | 41 | `camera-blocked` | the item: another camera sees the place, or review |
-//! | 42 | `clock-off` | the item, as if the clock were right |
+//! | 42 | `reader-clock-off` | the item, as if the clock were right |
+//! | 42 | `camera-clock-off` | the same |
 //! | 45 | `repeated` | the item, though messages come twice, late and out of order |
 //! | 47 | `power-cut` | the item taken before; review; nobody is charged for tags that fell silent |
 //! | 47 | `power-cut-untold` | the same, though no message tells of it |
@@ -53,19 +54,25 @@ pub(super) const SCENES: &[Scene] = &[
         },
     },
     Scene {
-        name: "clock-off",
-        shows: "the clock of the shelf's reader, or else of a camera, is 2 s ahead",
-        sensors: ANY,
+        name: "reader-clock-off",
+        shows: "the clock of the shelf's reader is 2 s ahead",
+        sensors: TAGS,
         premises: PLAIN,
         script: |s| {
             let a = s.facing();
-            let camera = floor_cameras(s.shop).next();
-            if let Some(source) = s.reader_of(a).or(camera) {
-                let ahead_s = 2.0;
-                s.play.incidents.push(Incident::Clock { source, ahead_s });
-            }
-            let steps = s.buys(a);
-            s.comes(0.0, steps);
+            let source = s.reader_of(a);
+            clock_off(s, a, source);
+        },
+    },
+    Scene {
+        name: "camera-clock-off",
+        shows: "the clock of a floor camera is 2 s ahead",
+        sensors: SEEN,
+        premises: PLAIN,
+        script: |s| {
+            let a = s.facing();
+            let source = floor_cameras(s.shop).next();
+            clock_off(s, a, source);
         },
     },
     Scene {
@@ -98,6 +105,7 @@ pub(super) const SCENES: &[Scene] = &[
     },
 ];
 
+const AHEAD_S: f64 = 2.0;
 const AWAY_S: f64 = 30.0;
 const CUT_S: f64 = 20.0;
 
@@ -105,6 +113,15 @@ fn floor_cameras(shop: &Shop) -> impl Iterator<Item = String> + '_ {
     let floor = |e: &&crate::sim::shop::Eye| matches!(e.task, Task::Floor(_));
     let eyes = shop.eyes.iter().filter(floor);
     eyes.map(|e| format!("camera/{}", e.id))
+}
+
+fn clock_off(s: &mut Stage<'_>, a: Where, source: Option<String>) {
+    if let Some(source) = source {
+        let ahead_s = AHEAD_S;
+        s.play.incidents.push(Incident::Clock { source, ahead_s });
+    }
+    let steps = s.buys(a);
+    s.comes(0.0, steps);
 }
 
 /// Somebody takes one while these are away, and leaves when they are back.

@@ -18,6 +18,8 @@ pub(super) enum Step {
     Go(Point, f64),
     Face(Point),
     Stand(f64),
+    /// Stands until then.
+    Until(f64),
     /// Fixture, level, place along the front.
     Reach(usize, usize, f64, Act),
     Stow(Carry),

@@ -7,12 +7,16 @@ use super::*;
 
 /// The world of a scene when all have left.
 fn world(name: &str, sensors: Sensors, seed: u64) -> World {
+    world_in(ShopKind::Kiosk, name, sensors, seed)
+}
+
+fn world_in(shop: ShopKind, name: &str, sensors: Sensors, seed: u64) -> World {
     let day = Day::new(Options {
         seed,
         story: Story::Scene(name.into()),
         sensors,
         noise: Noise::Clean,
-        shop: ShopKind::Kiosk,
+        shop,
         given: None,
     });
     let mut world = day.expect("a scene").world;
@@ -53,10 +57,13 @@ fn scenes_play_as_they_are_named() {
     let mut wrong = Vec::new();
     for scene in all() {
         let seeds = if scene.name == "crowd" { 1..2 } else { 1..6 };
-        for seed in seeds {
-            let counted = count(&world(scene.name, scene.sensors[0], seed));
+        for (seed, shop) in seeds.flat_map(|s| [(s, ShopKind::Kiosk), (s, ShopKind::Hall)]) {
+            if scene.name == "crowd" && shop == ShopKind::Kiosk {
+                continue;
+            }
+            let counted = count(&world_in(shop, scene.name, scene.sensors[0], seed));
             if counted != expected(scene.name) {
-                wrong.push(format!("{} {seed}: {counted:?}", scene.name));
+                wrong.push(format!("{} {shop:?} {seed}: {counted:?}", scene.name));
             }
         }
     }
@@ -98,7 +105,7 @@ fn scenes_conserve_units() {
     }
 }
 
-fn bought<'w>(world: &'w World) -> Vec<&'w stock::Unit> {
+fn bought(world: &World) -> Vec<&stock::Unit> {
     let visits = shoppers(world).into_iter();
     let units = visits.flat_map(|v| v.bought.clone());
     units.map(|u| &world.stock.units[u]).collect()
@@ -186,7 +193,18 @@ fn parties_leave_as_the_scene_says() {
     let exits: Vec<usize> = w.people.iter().map(|p| p.exit).collect();
     assert_ne!(exits[0], exits[1]);
     let left: Vec<f64> = w.visits.iter().filter_map(|v| v.left_at).collect();
-    assert!((left[0] - left[1]).abs() < 3.0, "{left:?}");
+    assert!((left[0] - left[1]).abs() < 2.0, "{left:?}");
+}
+
+#[test]
+fn two_reach_within_a_second() {
+    for seed in 1..6 {
+        let w = world("two-at-one-shelf", Sensors::All, seed);
+        let at: Vec<f64> = shoppers(&w).iter().map(|v| v.events[0].at).collect();
+        assert!((at[0] - at[1]).abs() < 1.2, "{seed}: {at:?}");
+        let shelves: Vec<_> = shoppers(&w).iter().map(|v| v.events[0].shelf).collect();
+        assert_eq!(shelves[0], shelves[1]);
+    }
 }
 
 /// How long a source says nothing at the longest, and what `/source` says.

@@ -224,6 +224,7 @@ impl World {
             }
             Step::Face(to) => self.people[p].heading = direction(self.people[p].position, to),
             Step::Stand(seconds) => self.people[p].wait = seconds,
+            Step::Until(then) => self.people[p].wait = then - self.now,
             Step::Reach(f, l, along, act) => self.people[p].reach = self.reach(p, f, l, along, act),
             Step::Stow(carry) => self.stow(p, carry),
             Step::Wander => {

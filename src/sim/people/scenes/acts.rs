@@ -172,7 +172,8 @@ pub(super) const SCENES: &[Scene] = &[
             let first = s.buys(a);
             let second = s.buys(b);
             let token = s.comes(0.0, first).token.clone();
-            let again = s.comes(50.0, second);
+            let away = s.gone(a) - FIRST_S + 12.0;
+            let again = s.comes(away, second);
             again.token = token;
             again.brings.push(Brought::CarriedOut(0));
         },

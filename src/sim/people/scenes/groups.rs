@@ -32,8 +32,12 @@ pub(super) const SCENES: &[Scene] = &[
         script: |s| {
             let a = s.facing();
             let b = s.beside(a);
+            let then = s.reached(a).max(s.reached(b));
             for (later, place) in [(0.0, a), (2.0, b)] {
-                let steps = s.buys(place);
+                let mut steps = s.start(place);
+                steps.push_back(Step::Until(then + s.random.range(0.0, 0.5)));
+                s.take(&mut steps, place, 1);
+                steps.push_back(Step::Stow(Carry::Basket));
                 s.comes(later, steps);
             }
         },
@@ -46,7 +50,7 @@ pub(super) const SCENES: &[Scene] = &[
         script: |s| {
             let a = s.facing();
             let mut looks = s.start(a);
-            looks.push_back(Step::Stand(9.0));
+            looks.push_back(Step::Until(s.reached(a) + 4.0));
             s.comes(0.0, looks);
             let takes = s.buys(a);
             s.comes(2.5, takes);
@@ -152,11 +156,12 @@ pub(super) const SCENES: &[Scene] = &[
         script: |s| {
             let (a, b) = (s.facing(), s.facing());
             let lane = s.shop.lane.unwrap_or(s.shop.exit);
+            let then = s.gone(a).max(s.gone(b));
             for (later, place, door) in [(0.0, a, s.shop.exit), (1.5, b, lane)] {
                 let mut steps = s.buys(place);
-                // They meet before the lanes, and wait until both are there.
+                // They wait before the lanes until both are there.
                 steps.push_back(Step::Go(s.shop.doors[door].inside, 0.2));
-                steps.push_back(Step::Stand(if later > 0.0 { 4.0 } else { 5.5 }));
+                steps.push_back(Step::Until(then));
                 s.comes(later, steps).by_lane = later > 0.0;
             }
         },
@@ -188,9 +193,10 @@ pub(super) const SCENES: &[Scene] = &[
             first.extend([Step::Return(s.at(b)), Step::Stand(1.0)]);
             s.comes(0.0, first);
             let mut second = s.start(b);
+            second.push_back(Step::Until(s.gone(a).max(s.gone(b)) + 6.0));
             second.push_back(s.reach(b, Act::PickUp));
             second.extend([Step::Stand(1.5), Step::Return(Back::Home)]);
-            s.comes(28.0, second);
+            s.comes(20.0, second);
         },
     },
 ];

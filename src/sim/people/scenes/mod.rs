@@ -83,6 +83,8 @@ const PLAIN: Premises = Premises {
     stack: false,
 };
 
+/// Seconds a metre of those who walk slowly.
+const SLOW_S: f64 = 1.7;
 /// The shop is empty before.
 const FIRST_S: f64 = 9.0;
 
@@ -215,6 +217,20 @@ impl Stage<'_> {
         self.play.arrivals.push(arrival);
         let last = self.play.arrivals.len() - 1;
         &mut self.play.arrivals[last]
+    }
+
+    /// When everybody who comes with the first is in front of a facing, however slow.
+    fn reached(&self, place: Where) -> f64 {
+        let from = self.shop.doors[self.shop.entry].inside;
+        let to = self.shop.fixtures[place.0].spot(self.along(place), 0.5);
+        FIRST_S + 7.0 + SLOW_S * ((to.x - from.x).abs() + (to.y - from.y).abs())
+    }
+
+    /// When somebody who takes there is gone, however slow.
+    fn gone(&self, place: Where) -> f64 {
+        let exit = self.shop.doors[self.shop.exit].inside;
+        let from = self.shop.fixtures[place.0].spot(self.along(place), 0.5);
+        self.reached(place) + 6.0 + SLOW_S * ((exit.x - from.x).abs() + (exit.y - from.y).abs())
     }
 
     /// The reader of a fixture, if there is one, as sources are named.

@@ -33,6 +33,12 @@ fn one_seed_gives_the_same_bytes() {
     let kiosk = || run(options(ShopKind::Kiosk, Sensors::All));
     let (first, second) = (kiosk(), kiosk());
     assert!(first == second);
+    let scene = || {
+        let mut o = options(ShopKind::Kiosk, Sensors::All);
+        o.story = Story::Scene("repeated".into());
+        run(o)
+    };
+    assert!(scene() == scene());
     let mut other = options(ShopKind::Kiosk, Sensors::All);
     other.seed = 12;
     assert!(run(other).0 != first.0);

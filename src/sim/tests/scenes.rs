@@ -105,6 +105,23 @@ fn scenes_conserve_units() {
     }
 }
 
+/// Whatever is torn, eaten or swapped, plates bear what stands on them.
+#[test]
+fn scenes_conserve_weight() {
+    for scene in all().filter(|s| s.sensors.contains(&Sensors::ScaleFloor)) {
+        let (name, seed) = (scene.name, 2);
+        if name == "crowd" {
+            continue;
+        }
+        let w = world(name, Sensors::ScaleFloor, seed);
+        let shelved = |u: &&stock::Unit| matches!(u.place, Place::Shelf(_));
+        let units = w.stock.units.iter().filter(shelved);
+        let resting: f64 = units.map(|u| u.load * u.weight_g).sum();
+        let borne: f64 = w.loads.iter().sum();
+        assert!((borne - resting).abs() < 0.1, "{name}: {borne} {resting}");
+    }
+}
+
 fn bought(world: &World) -> Vec<&stock::Unit> {
     let visits = shoppers(world).into_iter();
     let units = visits.flat_map(|v| v.bought.clone());

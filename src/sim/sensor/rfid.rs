@@ -5,8 +5,8 @@
 //! reader hears `P + 2 (G - L(d) - losses) - 9 dB` down to -78 dBm. `L(d) = 31.2 + 20 log d`.
 //! Losses one way: what the pack holds (can 4, bottle 3, foil bag 2 dB), shelf boards between
 //! (9.5 dB a board), a side panel (2 dB), the fixture's back (3.5 dB; 14 dB from afar), bodies (up
-//! to 9 dB behind one), bag 2, foil-lined bag 25, pocket 6, a bag full of cans and bottles 18 dB,
-//! a thin wall before a stack of cartons 3 dB, shadowing by pose and fading by read ([`super::super::effects`]). A shelf antenna is a leaky
+//! to 9 dB behind one), bag 2, foil-lined bag 25, pocket 6, a bag full of cans and bottles 20 dB,
+//! a thin wall before a stack of cartons 5 dB, shadowing by pose and fading by read ([`super::super::effects`]). A shelf antenna is a leaky
 //! strip with -14 dBi; a gate antenna a patch of 6 dBi.
 //!
 //! Air: 1.6 ms a tag read (600/s, Gen2 fast modes with collisions and empty slots), 12 ms lost at
@@ -34,7 +34,7 @@ const READER_DBM: f64 = -78.0;
 /// Strips couple badly by design.
 const STRIP_DB: f64 = -16.0;
 /// Between an antenna and what stands in a stack: a thin wall, or the carton's neighbours.
-const WALL_DB: f64 = 3.0;
+const WALL_DB: f64 = 5.0;
 const SCHEMA: &str = "basketd.TagRead";
 
 #[derive(Debug)]
@@ -255,7 +255,7 @@ impl Readers {
             Carry::Bag if person.foil => 25.0,
             Carry::Bag => 2.0,
             Carry::Pocket => 6.0,
-            Carry::Crammed => 18.0,
+            Carry::Crammed => 20.0,
         };
         // Swings while carried: another pose every 0.7 s.
         let swing = (world.now / 0.7) as u64;

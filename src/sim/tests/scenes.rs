@@ -293,3 +293,69 @@ fn people_are_where_the_world_has_them() {
     assert_eq!(lines[0]["person"], 1);
     assert!(outcome.expected.contains("\"decision\":\"review\""));
 }
+
+/// What the gate's reader hears of the way out, dBm, while the first shopper leaves: of what was
+/// bought, and of what stands on the floor.
+fn at_the_gate(name: &str, seed: u64) -> (Vec<f64>, Vec<f64>) {
+    let w = world(name, Sensors::Rfid, seed);
+    let tags = |units: Vec<&stock::Unit>| -> Vec<String> {
+        let tags = units.into_iter().flat_map(|u| u.tags.clone());
+        tags.map(|t| t.epc).collect()
+    };
+    let floor = |u: &&stock::Unit| matches!(u.place, Place::Floor(_));
+    let wanted = [
+        tags(bought(&w)),
+        tags(w.stock.units.iter().filter(floor).collect()),
+    ];
+    let mut o = options(ShopKind::Kiosk, Sensors::Rfid);
+    (o.story, o.noise, o.seed) = (Story::Scene(name.into()), Noise::Clean, seed);
+    let (bytes, truth, _) = run(o);
+    let line = truth.lines().next().expect("a visit");
+    let first: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    let left_at: Timestamp = serde_json::from_value(first["left_at"].clone()).expect("a time");
+    let leaves = (left_at + TimeDelta::from_secs(-4.0)).as_nanos();
+    let mut heard = [Vec::new(), Vec::new()];
+    for message in mcap::MessageStream::new(&bytes).expect("an MCAP file") {
+        let message = message.expect("whole");
+        if message.channel.topic != "/rfid/r-gate" || message.publish_time < leaves {
+            continue;
+        }
+        let read: serde_json::Value = serde_json::from_slice(&message.data).expect("JSON");
+        // The first two ports are the way out's.
+        if read["antenna"].as_u64() > Some(2) {
+            continue;
+        }
+        for (wanted, heard) in wanted.iter().zip(&mut heard) {
+            if wanted.iter().any(|epc| read["epc"] == **epc) {
+                heard.push(read["rssi_dbm"].as_f64().expect("a number"));
+            }
+        }
+    }
+    let [sold, standing] = heard;
+    (sold, standing)
+}
+
+#[test]
+fn the_gate_hears_as_the_scene_says() {
+    let reads = |name| (1..6).map(move |seed| at_the_gate(name, seed).0.len());
+    let plain: usize = reads("take-one").sum();
+    assert!(reads("take-one").all(|n| n > 0), "{plain}");
+    for name in ["unheard-at-the-gate", "foil-bag"] {
+        let few: usize = reads(name).sum();
+        assert!(10 * few < plain, "{name}: {few} of {plain}");
+    }
+    assert!(reads("pocket").sum::<usize>() < plain);
+}
+
+#[test]
+fn cartons_by_the_gate_are_as_loud_as_sales() {
+    let (mut sold, mut standing) = (Vec::new(), Vec::new());
+    for seed in 1..6 {
+        let (a, b) = at_the_gate("stock-by-the-gate", seed);
+        sold.extend(a);
+        standing.extend(b);
+    }
+    let of = |mut v: Vec<f64>| crate::units::signal::median(&mut v).expect("reads");
+    let (sold, standing) = (of(sold), of(standing));
+    assert!((sold - standing).abs() < 6.0, "{sold} {standing}");
+}

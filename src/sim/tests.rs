@@ -99,6 +99,38 @@ fn plates_bear_what_stands_on_them() {
     assert!(world.loads.iter().all(|l| *l > -0.01));
 }
 
+/// An example store with few products.
+#[test]
+fn a_shop_after_a_store_file_plays_scenes() {
+    let text = include_str!("../../config/kiosk/store.toml");
+    let mut open = |name: &str| {
+        Ok(match name {
+            "tags.csv" => include_str!("../../config/kiosk/tags.csv").to_owned(),
+            _ => include_str!("../../config/kiosk/catalog.csv").to_owned(),
+        })
+    };
+    let store = crate::store::file::read("store.toml", text, &mut open);
+    let store = store.expect("the example is right").store;
+    for scene in scenes().filter(|s| s.name != "crowd") {
+        let mut o = options(ShopKind::Kiosk, Sensors::All);
+        o.story = Story::Scene(scene.name.into());
+        o.given = Some(store.clone());
+        match Day::new(o) {
+            Ok(day) => {
+                let outcome = day.run(Cursor::new(Vec::new())).expect("memory takes all");
+                let visits = outcome.expected.lines().count();
+                assert_eq!(visits, outcome.truth.lines().count(), "{}", scene.name);
+                assert!(visits > 0, "{}", scene.name);
+            }
+            Err(Refused::Premises(name)) => {
+                let wants = ["restroom", "two-lanes", "stock-by-the-gate"];
+                assert!(wants.contains(&name.as_str()), "{name}");
+            }
+            Err(other) => panic!("{}: {other}", scene.name),
+        }
+    }
+}
+
 #[test]
 fn messages_never_go_back_in_time() {
     let (bytes, ..) = run(options(ShopKind::Kiosk, Sensors::All));

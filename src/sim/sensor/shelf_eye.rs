@@ -261,6 +261,8 @@ fn classify(shop: &Shop, good: usize, right: f64, key: &[u64], r: &mut Random) -
     others.retain(|g| *g != good);
     let mut steady = Random::keyed(key);
     let wrong = steady.chance((1.0 - right) * 0.4) || r.chance((1.0 - right) * 0.6);
+    // In a small assortment there may be nothing to take it for.
+    let wrong = wrong && !others.is_empty();
     let top = (0.8 + 0.13 * r.normal()).clamp(0.3, 0.985);
     let mut belief: Vec<(usize, f64)> = Vec::new();
     let mut left = (1.0 - top) * r.range(0.85, 1.0);

@@ -78,12 +78,14 @@ pub(super) const SCENES: &[Scene] = &[
         premises: PLAIN,
         script: |s| {
             returned(s, |s, (f, l, _)| {
-                loop {
-                    let other = s.facing();
+                let mut other = s.facing();
+                for _ in 0..50 {
                     if (other.0, other.1) != (f, l) {
-                        break s.at(other);
+                        break;
                     }
+                    other = s.facing();
                 }
+                s.at(other)
             });
         },
     },

@@ -74,8 +74,12 @@ fn works(s: &mut Stage<'_>, places: &[Where], times: u64, act: fn(usize) -> Act)
 }
 
 fn shops_elsewhere(s: &mut Stage<'_>, f: usize) {
-    let other = s.random.index(s.shop.fixtures.len() - 1);
-    let place = s.facing_of(if other >= f { other + 1 } else { other });
+    let others: Vec<usize> = (0..s.shop.fixtures.len()).filter(|o| *o != f).collect();
+    let other = match others.len() {
+        0 => f,
+        n => others[s.random.index(n)],
+    };
+    let place = s.facing_of(other);
     let steps = s.buys(place);
     s.comes(6.0, steps);
 }

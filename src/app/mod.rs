@@ -9,7 +9,7 @@ mod inspect_model;
 mod journal_id;
 pub mod load;
 mod probe;
-mod replay;
+pub mod replay;
 mod run;
 mod schema;
 mod score;

@@ -13,8 +13,12 @@ pub(super) struct Unit {
     /// Place in the shop's `goods`.
     pub good: usize,
     pub weight_g: f64,
-    pub tag: Option<Tag>,
+    /// Mostly one; none where it was forgotten, two where it was put on twice.
+    pub tags: Vec<Tag>,
     pub place: Place,
+    pub what: What,
+    /// Fixture, level and facing where it belongs; none where that is not in this shop.
+    pub home: Option<(usize, usize, usize)>,
     /// The holder came in with it: it is no part of the shop's stock.
     pub brought: bool,
     /// Changes whenever the unit was moved: its surroundings are new then.
@@ -30,6 +34,31 @@ pub(super) struct Tag {
     pub epc: String,
     /// Better or worse than the ordinary tag, dB each way.
     pub quality_db: f64,
+    /// Its number among all tags that there are.
+    pub slot: usize,
+}
+
+/// What is left of a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Whole,
+    /// The wrapper, tag and all: the rest was consumed.
+    Wrapper,
+    /// A tag that was torn off.
+    Label,
+}
+
+/// What somebody has on them when they come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brought {
+    /// With a tag of a maker whom the catalogue does not know.
+    Foreign,
+    /// Sold here another day, its tag alive.
+    BoughtBefore,
+    /// Of another shop, without a tag, as heavy as a unit of this good.
+    AsHeavyAs(usize),
+    /// All that an earlier visit carried out, by the visit's number.
+    CarriedOut(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +66,8 @@ pub(super) enum Place {
     Shelf(Spot),
     /// By whom, and how.
     Held(usize, Carry),
+    /// In no fixture: a carton in a stack, a basket put down.
+    Floor(Vec3),
     Gone,
 }
 
@@ -57,6 +88,8 @@ pub(super) enum Carry {
     Basket,
     Bag,
     Pocket,
+    /// In a bag, amid cans and bottles.
+    Crammed,
 }
 
 /// All units and the columns that they stand in.
@@ -69,6 +102,8 @@ pub(super) struct Stock {
     loose: Vec<Vec<Vec<usize>>>,
     random: Random,
     serial: u64,
+    /// How many tags there are.
+    tags: usize,
 }
 
 impl Stock {
@@ -80,6 +115,7 @@ impl Stock {
             loose: Vec::new(),
             random: Random::stream(seed, "stock"),
             serial: 1000,
+            tags: 0,
         };
         for (f, fixture) in shop.fixtures.iter().enumerate() {
             stock.columns.push(Vec::new());
@@ -99,6 +135,11 @@ impl Stock {
                 }
             }
         }
+        for place in &shop.stack {
+            let good = stock.random.index(shop.goods.len());
+            let unit = stock.make(shop, good, effects);
+            stock.units[unit].place = Place::Floor(*place);
+        }
         stock
     }
 
@@ -106,7 +147,7 @@ impl Stock {
     pub(super) fn make(&mut self, shop: &Shop, good: usize, effects: &Effects) -> usize {
         let r = &mut self.random;
         let what = &shop.goods[good];
-        let tag = (!r.chance(effects.untagged)).then(|| {
+        let quality_db = (!r.chance(effects.untagged)).then(|| {
             let bad = if r.chance(effects.dead) {
                 -60.0
             } else if r.chance(effects.weak) {
@@ -114,19 +155,18 @@ impl Stock {
             } else {
                 0.0
             };
-            (bad, 1.2 * r.normal())
+            bad + 1.2 * r.normal()
         });
-        self.serial += r.int(1, 97);
-        let epc = epc(what.gtin, self.serial);
+        // Filling varies by about a per cent.
+        let weight_g = what.weight_g * (1.0 + 0.008 * r.normal());
+        let tag = quality_db.map(|quality_db| self.print(what.gtin, quality_db));
         self.units.push(Unit {
             good,
-            // Filling varies by about a per cent.
-            weight_g: what.weight_g * (1.0 + 0.008 * r.normal()),
-            tag: tag.map(|(bad, spread)| Tag {
-                epc,
-                quality_db: bad + spread,
-            }),
+            weight_g,
+            tags: tag.into_iter().collect(),
             place: Place::Gone,
+            what: What::Whole,
+            home: None,
             brought: false,
             pose: 0,
             bearers: Vec::new(),
@@ -135,17 +175,63 @@ impl Stock {
         self.units.len() - 1
     }
 
-    /// Something with a tag that a person brings along; `foreign` is of a maker whom the
-    /// catalogue does not know.
-    pub(super) fn bring(&mut self, shop: &Shop, person: usize, foreign: bool, effects: &Effects) {
+    /// A new tag of a good.
+    fn print(&mut self, gtin: Gtin, quality_db: f64) -> Tag {
+        self.serial += self.random.int(1, 97);
+        self.tags += 1;
+        Tag {
+            epc: epc(gtin, self.serial),
+            quality_db,
+            slot: self.tags - 1,
+        }
+    }
+
+    /// Fills a facing up, and gives all of its units so many tags that work.
+    pub(super) fn prepare(
+        &mut self,
+        shop: &Shop,
+        (f, l, n): (usize, usize, usize),
+        count: usize,
+        effects: &Effects,
+    ) {
+        let good = shop.level(f, l).facings[n].good;
+        for _ in 0..self.room(shop, f, l, n) {
+            let unit = self.make(shop, good, effects);
+            self.shelve(shop, unit, f, l, n);
+            self.units[unit].load = 1.0;
+        }
+        for unit in self.columns[f][l][n].concat() {
+            let mut tags = Vec::new();
+            for _ in 0..count {
+                let spread = 1.2 * self.random.normal();
+                tags.push(self.print(shop.goods[good].gtin, spread));
+            }
+            self.units[unit].tags = tags;
+        }
+    }
+
+    /// Something that a person brings along.
+    pub(super) fn bring(
+        &mut self,
+        shop: &Shop,
+        person: usize,
+        brought: Brought,
+        effects: &Effects,
+    ) {
         let good = self.random.index(shop.goods.len());
         let unit = self.make(shop, good, effects);
-        let payload = 871_000_000_000 + self.random.int(0, 999_999_999);
-        let maker = Gtin::from_payload(payload).filter(|_| foreign);
-        let u = &mut self.units[unit];
-        u.brought = true;
-        if let (Some(gtin), Some(tag)) = (maker, &mut u.tag) {
-            tag.epc = epc(gtin, self.serial);
+        self.units[unit].brought = true;
+        match brought {
+            Brought::Foreign => {
+                let payload = 871_000_000_000 + self.random.int(0, 999_999_999);
+                let tag = Gtin::from_payload(payload).map(|maker| self.print(maker, 0.0));
+                self.units[unit].tags = tag.into_iter().collect();
+            }
+            Brought::AsHeavyAs(other) => {
+                self.units[unit].tags.clear();
+                self.units[unit].weight_g = shop.goods[other].weight_g;
+            }
+            Brought::BoughtBefore | Brought::CarriedOut(_) => {}
         }
         let carry = if self.random.chance(0.5) {
             Carry::Bag
@@ -153,6 +239,20 @@ impl Stock {
             Carry::Pocket
         };
         self.hold(unit, person, carry);
+    }
+
+    /// A tag torn off a unit, as something by itself.
+    pub(super) fn tear(&mut self, unit: usize) -> usize {
+        let tags = std::mem::take(&mut self.units[unit].tags);
+        let label = Unit {
+            // Paper and a loop of aluminium.
+            weight_g: 0.5,
+            tags,
+            what: What::Label,
+            ..self.units[unit].clone()
+        };
+        self.units.push(label);
+        self.units.len() - 1
     }
 
     /// Units that a hand can grip at a facing: the front ones, `want` at most.
@@ -170,6 +270,17 @@ impl Stock {
             }
         }
         out
+    }
+
+    /// The unit that stands loose on a shelf nearest to a place along it.
+    pub(super) fn grip_loose(&mut self, f: usize, l: usize, along: f64) -> Option<usize> {
+        let apart = |unit: &usize| match self.units[*unit].place {
+            Place::Shelf(spot) => (spot.along - along).abs(),
+            _ => f64::INFINITY,
+        };
+        let loose = &self.loose[f][l];
+        let n = (0..loose.len()).min_by(|a, b| apart(&loose[*a]).total_cmp(&apart(&loose[*b])))?;
+        Some(self.loose[f][l].remove(n))
     }
 
     /// Whether anything can be taken at a facing.
@@ -198,6 +309,7 @@ impl Stock {
         let along = facing.from + pitch * (c as f64 + 0.5) + self.random.range(-slack, slack);
         let row = deep.saturating_sub(1 + standing) as f64;
         columns[c].push(unit);
+        self.units[unit].home.get_or_insert((f, l, n));
         let spot = Spot {
             fixture: f,
             level: l,
@@ -224,6 +336,12 @@ impl Stock {
     pub(super) fn hold(&mut self, unit: usize, person: usize, carry: Carry) {
         let u = &mut self.units[unit];
         u.place = Place::Held(person, carry);
+        u.pose += 1;
+    }
+
+    pub(super) fn put_down(&mut self, unit: usize, place: Vec3) {
+        let u = &mut self.units[unit];
+        u.place = Place::Floor(place);
         u.pose += 1;
     }
 

@@ -9,13 +9,14 @@ use super::*;
 fn options(shop: ShopKind, sensors: Sensors) -> Options {
     Options {
         seed: 11,
-        visits: 4,
+        story: Story::Day {
+            visits: 4,
+            crowd: 3.0,
+        },
         sensors,
         noise: Noise::Nominal,
         shop,
-        scene: None,
         given: None,
-        crowd: 3.0,
     }
 }
 
@@ -23,8 +24,8 @@ fn run(options: Options) -> (Vec<u8>, String, String) {
     let day = Day::new(options).expect("a way in");
     let store = day.store.clone();
     let mut out = Cursor::new(Vec::new());
-    let truth = day.run(&mut out).expect("memory takes all");
-    (out.into_inner(), truth, store)
+    let outcome = day.run(&mut out).expect("memory takes all");
+    (out.into_inner(), outcome.truth, store)
 }
 
 #[test]
@@ -32,6 +33,12 @@ fn one_seed_gives_the_same_bytes() {
     let kiosk = || run(options(ShopKind::Kiosk, Sensors::All));
     let (first, second) = (kiosk(), kiosk());
     assert!(first == second);
+    let scene = || {
+        let mut o = options(ShopKind::Kiosk, Sensors::All);
+        o.story = Story::Scene("repeated".into());
+        run(o)
+    };
+    assert!(scene() == scene());
     let mut other = options(ShopKind::Kiosk, Sensors::All);
     other.seed = 12;
     assert!(run(other).0 != first.0);
@@ -65,9 +72,15 @@ fn what_was_taken_and_not_returned_leaves() {
 #[test]
 fn plates_bear_what_stands_on_them() {
     let effects = Effects::of(Noise::Clean);
-    let shop = Shop::build(3, ShopKind::Kiosk, Sensors::ScaleFloor, &effects);
+    let shop = Shop::build(
+        3,
+        ShopKind::Kiosk,
+        Sensors::ScaleFloor,
+        Premises::default(),
+        &effects,
+    );
     let arrivals = people::plan::day(3, &shop, 3, 2.0);
-    let mut world = World::new(3, shop, arrivals, &effects);
+    let mut world = World::new(3, shop, arrivals, &[], &effects);
     let total = |w: &World| w.loads.iter().sum::<f64>();
     let resting = |w: &World| -> f64 {
         let shelved = |u: &&stock::Unit| matches!(u.place, stock::Place::Shelf(_));
@@ -84,6 +97,38 @@ fn plates_bear_what_stands_on_them() {
     }
     assert!((total(&world) - resting(&world)).abs() < 0.1);
     assert!(world.loads.iter().all(|l| *l > -0.01));
+}
+
+/// An example store with few products.
+#[test]
+fn a_shop_after_a_store_file_plays_scenes() {
+    let text = include_str!("../../config/kiosk/store.toml");
+    let mut open = |name: &str| {
+        Ok(match name {
+            "tags.csv" => include_str!("../../config/kiosk/tags.csv").to_owned(),
+            _ => include_str!("../../config/kiosk/catalog.csv").to_owned(),
+        })
+    };
+    let store = crate::store::file::read("store.toml", text, &mut open);
+    let store = store.expect("the example is right").store;
+    for scene in scenes().filter(|s| s.name != "crowd") {
+        let mut o = options(ShopKind::Kiosk, Sensors::All);
+        o.story = Story::Scene(scene.name.into());
+        o.given = Some(store.clone());
+        match Day::new(o) {
+            Ok(day) => {
+                let outcome = day.run(Cursor::new(Vec::new())).expect("memory takes all");
+                let visits = outcome.expected.lines().count();
+                assert_eq!(visits, outcome.truth.lines().count(), "{}", scene.name);
+                assert!(visits > 0, "{}", scene.name);
+            }
+            Err(Refused::Premises(name)) => {
+                let wants = ["restroom", "two-lanes", "stock-by-the-gate"];
+                assert!(wants.contains(&name.as_str()), "{name}");
+            }
+            Err(other) => panic!("{}: {other}", scene.name),
+        }
+    }
 }
 
 #[test]
@@ -110,38 +155,4 @@ fn messages_never_go_back_in_time() {
     }
 }
 
-#[test]
-fn scenes_play_as_they_are_named() {
-    for (name, _) in people::scenes::SCENES {
-        let mut o = options(ShopKind::Hall, Sensors::Rfid);
-        (o.scene, o.noise, o.sensors) = (Some(name.into()), Noise::Clean, Sensors::ScaleFloor);
-        let (_, truth, _) = run(o);
-        let visits: Vec<serde_json::Value> = truth
-            .lines()
-            .map(|l| serde_json::from_str(l).expect("JSON"))
-            .collect();
-        let items = |n: usize| -> i64 {
-            let of = visits[n]["items"].as_object().expect("items");
-            of.values().filter_map(serde_json::Value::as_i64).sum()
-        };
-        let all: Vec<i64> = (0..visits.len()).map(items).collect();
-        let expected: &[i64] = match name {
-            "take-two-at-once" => &[2],
-            "put-back" | "wrong-shelf" | "turn-back" => &[0],
-            "two-at-one-shelf" | "tail-gater" | "re-entry" => &[1, 1],
-            "party" => &[3],
-            _ => &[],
-        };
-        if !expected.is_empty() {
-            assert_eq!(all, expected, "{name}: {truth}");
-        }
-        if matches!(name, "hand-over" | "reach-across") {
-            assert_eq!(all.iter().sum::<i64>(), 1, "{name}: {truth}");
-        }
-        assert_eq!(
-            name == "hand-over",
-            truth.contains("handovers"),
-            "{name}: {truth}"
-        );
-    }
-}
+mod scenes;

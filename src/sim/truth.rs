@@ -1,31 +1,20 @@
-//! What really happened, a line a visit, in the order of leaving.
+//! What really happened, and what a receipt ought to say of it: a line a visit each, in the order
+//! of leaving.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::world::World;
+use super::world::{Visit, World};
 use crate::units::{TimeDelta, Timestamp};
 
 /// `truth.jsonl`. Staff have no visit there.
 pub(super) fn lines(world: &World, epoch: Timestamp) -> String {
     let time = |s: f64| (epoch + TimeDelta::from_secs(s)).to_string();
     let gtin = |good: usize| world.shop.goods[good].gtin.to_string();
-    let mut visits: Vec<_> = world
-        .visits
-        .iter()
-        .filter(|v| !v.staff)
-        .filter_map(|v| Some((v.left_at?, v)))
-        .collect();
-    visits.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut out = String::new();
-    for (left_at, v) in visits {
-        let mut items: BTreeMap<String, u32> = BTreeMap::new();
-        for unit in &v.bought {
-            *items
-                .entry(gtin(world.stock.units[*unit].good))
-                .or_insert(0) += 1;
-        }
+    for (left_at, v) in visits(world) {
+        let items = items(world, v);
         let mut line = Map::new();
         line.insert("token".into(), json!(v.token));
         line.insert("items".into(), json!(items));
@@ -69,4 +58,42 @@ pub(super) fn lines(world: &World, epoch: Timestamp) -> String {
         out.push('\n');
     }
     out
+}
+
+/// `expected.jsonl`: what a receipt must charge, and whether it may be settled. A receipt that an
+/// anonymous visit gets is never settled, nor that of a visit whose scene says so.
+pub(super) fn expected(world: &World, epoch: Timestamp) -> String {
+    let mut out = String::new();
+    for (left_at, v) in visits(world) {
+        let review = v.review || v.token.is_none();
+        let line = json!({
+            "token": v.token,
+            "left_at": (epoch + TimeDelta::from_secs(left_at)).to_string(),
+            "items": items(world, v),
+            "decision": if review { "review" } else { "settle" },
+        });
+        out.push_str(&line.to_string());
+        out.push('\n');
+    }
+    out
+}
+
+/// Shoppers' visits in the order of leaving, with its time.
+fn visits(world: &World) -> Vec<(f64, &Visit)> {
+    let shoppers = world.visits.iter().filter(|v| !v.staff);
+    let mut visits: Vec<_> = shoppers.filter_map(|v| Some((v.left_at?, v))).collect();
+    visits.sort_by(|a, b| a.0.total_cmp(&b.0));
+    visits
+}
+
+/// What a visit carried out or consumed, by GTIN.
+fn items(world: &World, visit: &Visit) -> BTreeMap<String, u32> {
+    let mut items = BTreeMap::new();
+    for unit in &visit.bought {
+        let good = world.stock.units[*unit].good;
+        *items
+            .entry(world.shop.goods[good].gtin.to_string())
+            .or_insert(0) += 1;
+    }
+    items
 }

@@ -150,6 +150,41 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
+/// An engine over messages that are in no file, none of them a frame: what a recording of them
+/// gives by `basketd replay`.
+pub struct InMemory(Player);
+
+impl InMemory {
+    /// `journal` is what the recording would have for its id.
+    pub fn new(store: &Arc<Store>, journal: &str) -> Self {
+        let origin = Origin {
+            store: store.id.clone(),
+            journal: journal.to_owned(),
+        };
+        let sinks = Sinks {
+            events: None,
+            tracks: None,
+            findings: None,
+        };
+        let facts = recording::Facts::default();
+        let engine = Engine::new(Arc::clone(store));
+        let mut player = Player::new(engine, origin, sinks, &facts, None);
+        player.renumber();
+        Self(player)
+    }
+
+    /// Log times may not decrease.
+    pub fn take(&mut self, message: &recording::Message<'_>) {
+        self.0.take(message);
+    }
+
+    /// All events, a line each.
+    pub fn finish(self) -> anyhow::Result<Vec<String>> {
+        let (_, _, sendings) = self.0.finish()?;
+        Ok(sendings.into_iter().map(|s| s.body).collect())
+    }
+}
+
 /// No output may be one of the inputs, nor two outputs one file.
 fn refuse_overwriting(args: &Args) -> anyhow::Result<()> {
     let same = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

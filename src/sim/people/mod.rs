@@ -18,21 +18,33 @@ pub(super) enum Step {
     Go(Point, f64),
     Face(Point),
     Stand(f64),
+    /// Stands until then.
+    Until(f64),
     /// Fixture, level, place along the front.
     Reach(usize, usize, f64, Act),
     Stow(Carry),
     /// Walks to some place and looks.
     Wander,
-    /// Takes something held back to where it belongs, or leaves it somewhere else.
-    Return {
-        wrong: bool,
-    },
+    /// Takes something held back to some place.
+    Return(Back),
     /// Gives something held to somebody of another visit near by.
     HandOver,
     /// A helper's note to the system about a shelf.
     Command(&'static str, usize, usize, String),
+    /// Eats or drinks the newest item; the wrapper stays in the hand.
+    Consume,
+    /// Tears the newest item's tag off and leaves it on this shelf: fixture, level, place along.
+    TearTag(usize, usize, f64),
+    /// Puts the basket down on the floor, with all that was taken.
+    Abandon,
+    /// Puts other clothes on.
+    Change,
+    /// Now the scene's incident of this number begins.
+    Signal(usize),
     /// To the way out, with the rest of the party.
     Leave,
+    /// To the way out, whatever the party does.
+    LeaveAlone,
     /// Through the door.
     Out,
     Vanish,
@@ -43,15 +55,32 @@ pub(super) enum Act {
     Touch,
     /// From a facing, so many at once.
     Take(usize, u32),
+    /// What stands loose nearest to there.
+    PickUp,
     /// This unit, into this facing or loose.
     Put(usize, Option<usize>),
     /// A new unit into a facing.
     Fill(usize),
 }
 
+/// Where something is put back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Back {
+    /// Where it belongs.
+    Home,
+    /// Where it does not, anywhere.
+    Elsewhere,
+    /// Loose on this shelf: fixture, level, place along.
+    At(usize, usize, f64),
+    /// There, too: something that the person came in with.
+    BroughtAt(usize, usize, f64),
+}
+
 #[derive(Debug)]
 pub(super) struct Person {
     pub visit: usize,
+    /// The door by which it leaves, a place in the shop's.
+    pub exit: usize,
     pub position: Point,
     pub velocity: Point,
     pub heading: Point,
@@ -72,6 +101,8 @@ pub(super) struct Person {
     pub done: bool,
     pub passed_out: bool,
     pub passed_in: bool,
+    /// In a room where nothing looks.
+    pub unseen: bool,
     /// Seconds without getting on.
     pub stuck: f64,
     /// Where held units were taken from: unit, fixture, level, facing.
@@ -142,6 +173,7 @@ impl Person {
     ) -> Self {
         Self {
             visit,
+            exit: 0,
             position,
             velocity: at(0.0, 0.0),
             heading: at(0.0, 1.0),
@@ -157,6 +189,7 @@ impl Person {
             done: false,
             passed_out: false,
             passed_in: false,
+            unseen: false,
             stuck: 0.0,
             origins: Vec::new(),
             foil: false,
@@ -165,9 +198,14 @@ impl Person {
         }
     }
 
+    /// Inside the walls.
+    pub(super) fn inside(&self) -> bool {
+        self.present && self.passed_in && !self.passed_out
+    }
+
     /// Inside the walls, where sensors are.
     pub(super) fn visible(&self) -> bool {
-        self.present && self.passed_in && !self.passed_out
+        self.inside() && !self.unseen
     }
 
     pub(super) fn right(&self) -> Point {
@@ -191,7 +229,7 @@ impl Person {
         let (side, front, z) = match carry {
             Carry::Hand => return self.hand(),
             Carry::Basket => (0.32, 0.08, 0.55),
-            Carry::Bag => (0.27, -0.05, 0.75),
+            Carry::Bag | Carry::Crammed => (0.27, -0.05, 0.75),
             Carry::Pocket => (0.16, 0.08, 0.95),
         };
         let right = self.right();

@@ -14,18 +14,21 @@
 //! | hands an item to another visit | 4 % of takes, somebody being near | assumed |
 //! | hesitates before reaching | log-normal, median 1.8 s | dwell and decision times |
 //! | shows the token again at the way out | 30 % | assumed |
+//!
+//! Where no camera sees the floor, nobody can be told from anybody: everyone, helpers too, has a
+//! token and shows it again on the way out, or comes from the back.
 
 use std::collections::VecDeque;
 
-use super::{Act, Step};
+use super::{Act, Back, Step};
 use crate::sim::random::Random;
 use crate::sim::shop::Shop;
 use crate::sim::space::at;
-use crate::sim::stock::Carry;
+use crate::sim::stock::{Brought, Carry};
 use crate::units::Point;
 
 /// A visit to come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::sim) struct Arrival {
     pub at: f64,
     pub token: Option<String>,
@@ -35,6 +38,14 @@ pub(in crate::sim) struct Arrival {
     pub staff: bool,
     /// Comes out of the back room rather than through the door.
     pub from_back: bool,
+    /// Leaves by the second lane.
+    pub by_lane: bool,
+    /// Its bag is lined with foil.
+    pub foil: bool,
+    /// What the first of them comes in with.
+    pub brings: Vec<Brought>,
+    /// However right its receipt is, a person must look at it.
+    pub review: bool,
     /// One list of steps a person.
     pub people: Vec<VecDeque<Step>>,
 }
@@ -52,12 +63,13 @@ pub(in crate::sim) fn day(seed: u64, shop: &Shop, visits: usize, crowd: f64) -> 
     let mut restock = now + r.range(6.0, 40.0);
     let mut tokens: Vec<u64> = Vec::new();
     let mut shoppers = 0;
+    let followed = shop.is_followed();
     while shoppers < visits {
         if restock < now {
             out.push(staff(r, shop, restock));
             restock += 20.0 + r.exponential(70.0);
         }
-        let anonymous = shoppers > 0 && r.chance(0.10);
+        let anonymous = followed && shoppers > 0 && r.chance(0.10);
         let close = anonymous && r.chance(0.5);
         if close {
             // On the heels of whoever came last.
@@ -94,11 +106,10 @@ fn shopper(r: &mut Random, shop: &Shop, at: f64, token: Option<String>) -> Arriv
             .is_some()
             .then(|| r.chance(0.3).then(|| format!("m-{}", r.int(100, 999))))
             .flatten(),
-        presented: token.is_some() && r.chance(0.3),
+        presented: token.is_some() && (r.chance(0.3) || !shop.is_followed()),
         token,
-        staff: false,
-        from_back: false,
         people: (0..size).map(|n| errands(r, shop, n > 0)).collect(),
+        ..Arrival::default()
     }
 }
 
@@ -171,18 +182,18 @@ fn afterwards(r: &mut Random, carry: Carry, steps: &mut VecDeque<Step>) {
     match r.weighted(&[0.60, 0.20, 0.09, 0.07, 0.04]) {
         1 => {
             steps.push_back(Step::Stand(r.log_normal(2.0, 0.6)));
-            steps.push_back(Step::Return { wrong: false });
+            steps.push_back(Step::Return(Back::Home));
         }
         2 => {
             // Later: after another errand somewhere has begun.
             steps.push_back(Step::Stow(carry));
             steps.push_back(Step::Wander);
-            steps.push_back(Step::Return { wrong: false });
+            steps.push_back(Step::Return(Back::Home));
         }
         3 => {
             steps.push_back(Step::Stow(carry));
             steps.push_back(Step::Wander);
-            steps.push_back(Step::Return { wrong: true });
+            steps.push_back(Step::Return(Back::Elsewhere));
         }
         4 => {
             steps.push_back(Step::Stand(r.range(0.3, 1.0)));
@@ -208,33 +219,48 @@ fn staff(r: &mut Random, shop: &Shop, now: f64) -> Arrival {
 pub(super) fn helper(
     r: &mut Random,
     shop: &Shop,
-    (f, l, n): (usize, usize, usize),
+    place: (usize, usize, usize),
     now: f64,
 ) -> Arrival {
-    let facing = &shop.level(f, l).facings[n];
-    let along = (facing.from + facing.to) / 2.0;
-    let stands = shop.fixtures[f].spot(along, 0.5);
+    let count = r.int(3, 7);
+    errand_of_staff(r, shop, (&[place], count, Act::Fill), now)
+}
+
+/// A helper who does something so many times at each of some facings of one shelf.
+pub(super) fn errand_of_staff(
+    r: &mut Random,
+    shop: &Shop,
+    (places, times, act): (&[(usize, usize, usize)], u64, fn(usize) -> Act),
+    now: f64,
+) -> Arrival {
     let by = format!("s-{}", r.int(1, 9));
-    let mut steps = VecDeque::from([
-        Step::Go(stands, 0.15),
-        Step::Face(shop.fixtures[f].spot(along, 0.0)),
-        Step::Command("restock.begin", f, l, by.clone()),
-    ]);
-    for _ in 0..r.int(3, 7) {
-        steps.push_back(Step::Reach(f, l, along, Act::Fill(n)));
-        steps.push_back(Step::Stand(r.range(0.2, 0.6)));
+    let mut steps = VecDeque::new();
+    for (k, (f, l, n)) in places.iter().copied().enumerate() {
+        let facing = &shop.level(f, l).facings[n];
+        let along = (facing.from + facing.to) / 2.0;
+        steps.push_back(Step::Go(shop.fixtures[f].spot(along, 0.5), 0.15));
+        steps.push_back(Step::Face(shop.fixtures[f].spot(along, 0.0)));
+        if k == 0 {
+            steps.push_back(Step::Command("restock.begin", f, l, by.clone()));
+        }
+        for _ in 0..times {
+            steps.push_back(Step::Reach(f, l, along, act(n)));
+            steps.push_back(Step::Stand(r.range(0.2, 0.6)));
+        }
+        if k + 1 == places.len() {
+            steps.push_back(Step::Command("restock.end", f, l, by.clone()));
+        }
     }
-    steps.push_back(Step::Command("restock.end", f, l, by));
     steps.push_back(Step::Leave);
     let from_back = shop.staff_zone().is_some();
     Arrival {
         at: now,
         token: (!from_back).then(|| format!("s-{}", r.int(10, 99))),
-        member: None,
-        presented: false,
+        presented: !from_back && !shop.is_followed(),
         staff: true,
         from_back,
         people: vec![steps],
+        ..Arrival::default()
     }
 }
 

@@ -5,16 +5,15 @@
 //! that overlap one may be swallowed or both become one, for half a second at a time; some cameras
 //! see somebody in a poster. Frames travel for a while and may overtake each other.
 
-use std::fmt::Write as _;
-use std::io::{Seek, Write};
-
 use super::body::{self, Seen, clip, overlap};
 use crate::sim::effects::Effects;
+use crate::sim::incident::Incident;
 use crate::sim::random::Random;
 use crate::sim::shop::{Eye, Task};
 use crate::sim::space::Pinhole;
 use crate::sim::tape::Tape;
 use crate::sim::world::World;
+use std::fmt::Write as _;
 
 const PERIOD_S: f64 = 0.1;
 pub(super) const SCHEMA: &str = "basketd.Detections";
@@ -33,6 +32,8 @@ struct State {
     eye: usize,
     next: f64,
     frame: u64,
+    /// Something stands before it.
+    blocked: bool,
     /// Something that looks like a person now and then, with its chance.
     poster: Option<([f64; 4], f64)>,
 }
@@ -47,8 +48,17 @@ pub(super) struct Found {
 }
 
 impl FloorEyes {
-    pub(in crate::sim) fn new(seed: u64, world: &World, effects: &Effects) -> Self {
+    pub(in crate::sim) fn new(
+        seed: u64,
+        world: &World,
+        effects: &Effects,
+        incidents: &[Incident],
+    ) -> Self {
         let mut random = Random::stream(seed, "floor eyes");
+        let blocked = |id: &str| {
+            let this = |i: &Incident| matches!(i, Incident::Blocked { camera } if camera == id);
+            incidents.iter().any(this)
+        };
         let floor = |e: &&(usize, &Eye)| matches!(e.1.task, Task::Floor(_));
         let all: Vec<(usize, &Eye)> = world.shop.eyes.iter().enumerate().collect();
         let eyes = all
@@ -58,6 +68,7 @@ impl FloorEyes {
                 eye: *n,
                 next: random.range(0.0, PERIOD_S),
                 frame: 0,
+                blocked: blocked(&eye.id),
                 poster: random
                     .chance(0.06)
                     .then(|| poster(&mut random, &eye.camera)),
@@ -71,7 +82,7 @@ impl FloorEyes {
         }
     }
 
-    pub(in crate::sim) fn step<W: Write + Seek>(&mut self, world: &World, tape: &mut Tape<W>) {
+    pub(in crate::sim) fn step(&mut self, world: &World, tape: &mut Tape) {
         for n in 0..self.eyes.len() {
             if self.eyes[n].next > world.now {
                 continue;
@@ -100,6 +111,9 @@ impl FloorEyes {
     fn look(&mut self, world: &World, n: usize) -> Vec<Found> {
         let eye = self.eyes[n].eye;
         let camera = &world.shop.eyes[eye].camera;
+        if self.eyes[n].blocked {
+            return Vec::new();
+        }
         let people = people(world, camera);
         let kept = self.merged(world, eye, people);
         let mut out = Vec::new();
@@ -254,16 +268,22 @@ pub(super) fn frame(camera: &Pinhole, found: &[Found], number: u64) -> String {
 mod tests {
     use super::*;
     use crate::sim::people::Person;
-    use crate::sim::shop::{Shop, ShopKind};
+    use crate::sim::shop::{Premises, Shop, ShopKind};
     use crate::sim::space::at;
     use crate::sim::{Noise, Sensors};
 
     /// Shares of the floor that no camera sees, and one.
     fn coverage(kind: ShopKind, seed: u64) -> (f64, f64) {
         let effects = Effects::of(Noise::Clean);
-        let shop = Shop::build(seed, kind, Sensors::ScaleFloor, &effects);
+        let shop = Shop::build(
+            seed,
+            kind,
+            Sensors::ScaleFloor,
+            Premises::default(),
+            &effects,
+        );
         let (low, high) = (shop.low, shop.high);
-        let mut world = World::new(seed, shop, Vec::new(), &effects);
+        let mut world = World::new(seed, shop, Vec::new(), &[], &effects);
         let mut r = Random::new(1);
         let mut person = Person::new(0, at(0.0, 0.0), [].into(), 0.0, &mut r);
         person.passed_in = true;

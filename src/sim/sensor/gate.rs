@@ -2,8 +2,6 @@
 //!
 //! A door opens when somebody wants through and shuts 2.2 s after the last one did.
 
-use std::io::{Seek, Write};
-
 use crate::sim::random::Random;
 use crate::sim::tape::Tape;
 use crate::sim::world::{Occurrence, World};
@@ -25,7 +23,7 @@ impl Gates {
         }
     }
 
-    pub(in crate::sim) fn step<W: Write + Seek>(&mut self, world: &World, tape: &mut Tape<W>) {
+    pub(in crate::sim) fn step(&mut self, world: &World, tape: &mut Tape) {
         let now = world.now;
         for door in 0..self.open_until.len() {
             if self.open_until[door].is_some_and(|until| until <= now) {
@@ -58,11 +56,12 @@ impl Gates {
                     );
                     tape.send("/command", "basketd.Command", now, now, json);
                 }
+                Occurrence::Signal(_) => {}
             }
         }
     }
 
-    fn pass<W: Write + Seek>(&mut self, world: &World, tape: &mut Tape<W>, door: usize) {
+    fn pass(&mut self, world: &World, tape: &mut Tape, door: usize) {
         if self.open_until[door].is_none() {
             send(
                 world,
@@ -76,7 +75,7 @@ impl Gates {
     }
 }
 
-fn send<W: Write + Seek>(world: &World, tape: &mut Tape<W>, door: usize, at: f64, json: String) {
+fn send(world: &World, tape: &mut Tape, door: usize, at: f64, json: String) {
     let topic = format!("/gate/{}", world.shop.doors[door].gate);
     tape.send(&topic, SCHEMA, at, at, json);
 }

@@ -4,22 +4,21 @@
 //! Link (Friis, 868 MHz): a tag hears `P + G - L(d) - losses` and answers from -18 dBm on; the
 //! reader hears `P + 2 (G - L(d) - losses) - 9 dB` down to -78 dBm. `L(d) = 31.2 + 20 log d`.
 //! Losses one way: what the pack holds (can 4, bottle 3, foil bag 2 dB), shelf boards between
-//! (9.5 dB a board), a side panel (2 dB), the fixture's back (3.5 dB; 14 dB from afar), bodies (up to 9 dB behind one), bag 2, foil-lined bag 25, pocket 6 dB,
-//! shadowing by pose and fading by read ([`super::super::effects`]). A shelf antenna is a leaky
+//! (9.5 dB a board), a side panel (2 dB), the fixture's back (3.5 dB; 14 dB from afar), bodies (up
+//! to 9 dB behind one), bag 2, foil-lined bag 25, pocket 6, a bag full of cans and bottles 20 dB,
+//! a thin wall before a stack of cartons 5 dB, shadowing by pose and fading by read ([`super::super::effects`]). A shelf antenna is a leaky
 //! strip with -14 dBi; a gate antenna a patch of 6 dBi.
 //!
 //! Air: 1.6 ms a tag read (600/s, Gen2 fast modes with collisions and empty slots), 12 ms lost at
 //! each change of antenna; session S0, so that a tag answers once a round, and the reader reports
 //! a tag once a turn with the `count` of its answers and the loudest of them.
 
-use std::io::{Seek, Write};
-
 use crate::sim::effects::Effects;
 use crate::sim::random::Random;
 use crate::sim::shop::goods::Kind;
 use crate::sim::shop::{Aerial, ReadPoint};
 use crate::sim::space::Vec3;
-use crate::sim::stock::{Carry, Place, Spot, Unit, tag_place};
+use crate::sim::stock::{Carry, Place, Spot, tag_place};
 use crate::sim::tape::Tape;
 use crate::sim::world::World;
 
@@ -34,6 +33,8 @@ const ANSWER_DB: f64 = 0.6;
 const READER_DBM: f64 = -78.0;
 /// Strips couple badly by design.
 const STRIP_DB: f64 = -16.0;
+/// Between an antenna and what stands in a stack: a thin wall, or the carton's neighbours.
+const WALL_DB: f64 = 5.0;
 const SCHEMA: &str = "basketd.TagRead";
 
 #[derive(Debug)]
@@ -53,7 +54,7 @@ struct ReaderState {
     next: f64,
     /// Reports gather for so long; zero is not at all.
     burst_s: f64,
-    /// By port and unit: its pose then, and the loss one way.
+    /// By port and tag: its unit's pose then, and the loss one way.
     known: Vec<Vec<(u64, f64)>>,
 }
 
@@ -86,7 +87,7 @@ impl Readers {
         }
     }
 
-    pub(in crate::sim) fn step<W: Write + Seek>(&mut self, world: &World, tape: &mut Tape<W>) {
+    pub(in crate::sim) fn step(&mut self, world: &World, tape: &mut Tape) {
         for n in 0..self.readers.len() {
             if self.readers[n].next > world.now || world.shop.readers[n].ports.is_empty() {
                 continue;
@@ -101,7 +102,7 @@ impl Readers {
     }
 
     /// One antenna's turn, which begins now.
-    fn turn<W: Write + Seek>(&mut self, world: &World, n: usize, tape: &mut Tape<W>) {
+    fn turn(&mut self, world: &World, n: usize, tape: &mut Tape) {
         let port = self.readers[n].port;
         let aerial = &world.shop.readers[n].ports[port];
         let mut heard = self.energised(world, n, port, aerial);
@@ -109,7 +110,7 @@ impl Readers {
         let air = TURN_S - SWITCH_S;
         heard.truncate((air / READ_S) as usize);
         let rounds = (air / (heard.len() as f64 * READ_S + 0.004)).min(6.0);
-        for (unit, margin, rssi) in heard {
+        for (tag, margin, rssi) in heard {
             let p = 1.0 / (1.0 + libm::exp(-margin / ANSWER_DB));
             let whole = rounds as u64 + u64::from(self.random.chance(rounds.fract()));
             let count = (0..whole.max(1)).filter(|_| self.random.chance(p)).count();
@@ -124,22 +125,20 @@ impl Readers {
                 continue;
             }
             let sensed = world.now + SWITCH_S + self.random.range(0.0, air);
-            self.report(world, n, port, unit, (sensed, dbm, count), tape);
+            self.report(world, n, port, tag, (sensed, dbm, count), tape);
         }
     }
 
-    fn report<W: Write + Seek>(
+    fn report(
         &mut self,
         world: &World,
         n: usize,
         port: usize,
-        unit: usize,
+        (unit, tag): (usize, usize),
         (sensed, dbm, count): (f64, f64, usize),
-        tape: &mut Tape<W>,
+        tape: &mut Tape,
     ) {
-        let Some(tag) = &world.stock.units[unit].tag else {
-            return;
-        };
+        let tag = &world.stock.units[unit].tags[tag];
         let delay = self.random.range(self.delay_s.0, self.delay_s.1);
         let state = &self.readers[n];
         let arrives = if state.burst_s > 0.0 {
@@ -155,54 +154,70 @@ impl Readers {
         tape.send(&state.topic, SCHEMA, sensed, arrives, json);
     }
 
-    /// Tags with power enough to answer, with their margin and what the reader hears, dBm.
+    /// Tags (their unit, and which of its tags) with power enough to answer, with their margin and
+    /// what the reader hears, dBm.
     fn energised(
         &mut self,
         world: &World,
         n: usize,
         port: usize,
         aerial: &Aerial,
-    ) -> Vec<(usize, f64, f64)> {
+    ) -> Vec<((usize, usize), f64, f64)> {
         let mut out = Vec::new();
         for (u, unit) in world.stock.units.iter().enumerate() {
-            let Some(tag) = &unit.tag else {
-                continue;
-            };
-            let loss = match unit.place {
-                Place::Gone => continue,
-                Place::Shelf(spot) => self.resting(world, n, port, u, &spot),
-                Place::Held(p, carry) => self.carried(world, aerial, n, port, u, (p, carry)),
-            };
-            let at_tag = aerial.power_dbm - loss + tag.quality_db;
-            let margin = at_tag - TAG_DBM + 0.5 * self.fading_db * self.random.normal();
-            if margin > -2.0 {
-                out.push((u, margin, at_tag - loss + tag.quality_db - ANSWER_LOSS_DB));
+            for (t, tag) in unit.tags.iter().enumerate() {
+                let loss = match unit.place {
+                    Place::Gone => continue,
+                    Place::Shelf(_) | Place::Floor(_) => self.resting(world, n, port, u, tag.slot),
+                    Place::Held(p, carry) => {
+                        self.carried(world, aerial, [n, port, tag.slot], u, (p, carry))
+                    }
+                };
+                let at_tag = aerial.power_dbm - loss + tag.quality_db;
+                let margin = at_tag - TAG_DBM + 0.5 * self.fading_db * self.random.normal();
+                if margin > -2.0 {
+                    let rssi = at_tag - loss + tag.quality_db - ANSWER_LOSS_DB;
+                    out.push(((u, t), margin, rssi));
+                }
             }
         }
         out
     }
 
     /// Loss one way of a unit at rest; the same until somebody moves it, but for bodies.
-    fn resting(&mut self, world: &World, n: usize, port: usize, u: usize, spot: &Spot) -> f64 {
+    fn resting(&mut self, world: &World, n: usize, port: usize, u: usize, slot: usize) -> f64 {
         let unit = &world.stock.units[u];
         let aerial = &world.shop.readers[n].ports[port];
         let known = &mut self.readers[n].known[port];
-        if known.len() <= u {
-            known.resize(world.stock.units.len(), (u64::MAX, 0.0));
+        if known.len() <= slot {
+            known.resize(slot + 64, (u64::MAX, 0.0));
         }
-        if known[u].0 != unit.pose {
-            let tag = tag_place(&world.shop, spot, world.shop.goods[unit.good].size.2);
-            let still = free_loss(aerial, tag)
-                + built_loss(world, aerial, tag, spot)
-                + pack_loss(world.shop.goods[unit.good].kind);
-            let key = [self.seed, n as u64, port as u64, u as u64, unit.pose];
-            known[u] = (unit.pose, still + pose_loss(&key, self.pose_db));
+        if known[slot].0 != unit.pose {
+            let good = &world.shop.goods[unit.good];
+            let (tag, built) = match unit.place {
+                Place::Shelf(spot) => {
+                    let tag = tag_place(&world.shop, &spot, good.size.2);
+                    (tag, built_loss(world, aerial, tag, &spot))
+                }
+                Place::Floor(place) => {
+                    let from = nearest(aerial, place);
+                    (place, WALL_DB + fixtures_between(world, from, place))
+                }
+                Place::Held(..) | Place::Gone => return 200.0,
+            };
+            let still = free_loss(aerial, tag) + built + pack_loss(good.kind);
+            let key = [self.seed, n as u64, port as u64, slot as u64, unit.pose];
+            known[slot] = (unit.pose, still + pose_loss(&key, self.pose_db));
         }
-        let loss = known[u].1;
+        let loss = known[slot].1;
         if loss > aerial.power_dbm - TAG_DBM + 6.0 || matches!(aerial.at, ReadPoint::Shelf(..)) {
             return loss;
         }
-        let tag = tag_place(&world.shop, spot, 0.2);
+        let tag = match unit.place {
+            Place::Shelf(spot) => tag_place(&world.shop, &spot, 0.2),
+            Place::Floor(place) => place,
+            Place::Held(..) | Place::Gone => return loss,
+        };
         loss + 5.0 * bodies_between(world, aerial.a, tag, usize::MAX) as f64
     }
 
@@ -210,13 +225,12 @@ impl Readers {
         &self,
         world: &World,
         aerial: &Aerial,
-        n: usize,
-        port: usize,
+        [n, port, slot]: [usize; 3],
         u: usize,
         (p, carry): (usize, Carry),
     ) -> f64 {
         let person = &world.people[p];
-        let unit: &Unit = &world.stock.units[u];
+        let unit = &world.stock.units[u];
         if !person.present {
             return 200.0;
         }
@@ -241,10 +255,18 @@ impl Readers {
             Carry::Bag if person.foil => 25.0,
             Carry::Bag => 2.0,
             Carry::Pocket => 6.0,
+            Carry::Crammed => 20.0,
         };
         // Swings while carried: another pose every 0.7 s.
         let swing = (world.now / 0.7) as u64;
-        let key = [self.seed, n as u64, port as u64, u as u64, unit.pose, swing];
+        let key = [
+            self.seed,
+            n as u64,
+            port as u64,
+            slot as u64,
+            unit.pose,
+            swing,
+        ];
         free + own
             + hidden
             + pack_loss(world.shop.goods[unit.good].kind)

@@ -4,8 +4,6 @@
 //! boards touch). A plate rings at its own frequency with its own damping; the converter smooths
 //! over its time constant. Ten readings a second, each plate with its own phase and delay.
 
-use std::io::{Seek, Write};
-
 use crate::sim::effects::Effects;
 use crate::sim::random::Random;
 use crate::sim::tape::Tape;
@@ -93,7 +91,7 @@ impl Scales {
         }
     }
 
-    pub(in crate::sim) fn step<W: Write + Seek>(&mut self, world: &World, tape: &mut Tape<W>) {
+    pub(in crate::sim) fn step(&mut self, world: &World, tape: &mut Tape) {
         self.forces(world);
         for (spring, force) in self.plates.iter_mut().zip(&self.force) {
             spring.step(*force, &mut self.random);

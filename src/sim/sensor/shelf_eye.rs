@@ -5,18 +5,16 @@
 //! four in ten of its errors stay with a unit, the others come and go; the rest of its belief goes
 //! to the flavours of the same family.
 
-use std::fmt::Write as _;
-use std::io::{Seek, Write};
-
 use super::body::{clear_of_fixtures, clear_of_people, clip};
 use super::floor_eye::{Found, SCHEMA, frame, jittered, people};
 use crate::sim::effects::Effects;
 use crate::sim::random::Random;
 use crate::sim::shop::{Shop, Task};
 use crate::sim::space::{Pinhole, Vec3, vec3};
-use crate::sim::stock::Place;
+use crate::sim::stock::{Place, What};
 use crate::sim::tape::Tape;
 use crate::sim::world::World;
+use std::fmt::Write as _;
 
 const PERIOD_S: f64 = 1.0 / 3.0;
 
@@ -56,7 +54,7 @@ impl ShelfEyes {
         }
     }
 
-    pub(in crate::sim) fn step<W: Write + Seek>(&mut self, world: &World, tape: &mut Tape<W>) {
+    pub(in crate::sim) fn step(&mut self, world: &World, tape: &mut Tape) {
         for n in 0..self.eyes.len() {
             if self.eyes[n].next > world.now {
                 continue;
@@ -114,6 +112,9 @@ impl ShelfEyes {
         let Place::Shelf(spot) = u.place else {
             return None;
         };
+        if u.what == What::Label {
+            return None;
+        }
         let fixture = &world.shop.fixtures[spot.fixture];
         let level = &fixture.levels[spot.level];
         let size = world.shop.goods[u.good].size;
@@ -260,6 +261,8 @@ fn classify(shop: &Shop, good: usize, right: f64, key: &[u64], r: &mut Random) -
     others.retain(|g| *g != good);
     let mut steady = Random::keyed(key);
     let wrong = steady.chance((1.0 - right) * 0.4) || r.chance((1.0 - right) * 0.6);
+    // In a small assortment there may be nothing to take it for.
+    let wrong = wrong && !others.is_empty();
     let top = (0.8 + 0.13 * r.normal()).clamp(0.3, 0.985);
     let mut belief: Vec<(usize, f64)> = Vec::new();
     let mut left = (1.0 - top) * r.range(0.85, 1.0);

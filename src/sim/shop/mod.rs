@@ -5,6 +5,7 @@ mod given;
 pub(super) mod goods;
 mod hall;
 mod kiosk;
+mod premises;
 mod sensors;
 pub(super) mod text;
 
@@ -14,6 +15,7 @@ use crate::store::Store;
 use crate::units::Point;
 
 use self::goods::Good;
+pub(super) use self::premises::Premises;
 use super::Sensors;
 use super::effects::Effects;
 
@@ -29,6 +31,12 @@ pub(super) struct Shop {
     /// Places in `doors`.
     pub entry: usize,
     pub exit: usize,
+    /// Another way out beside the exit, a place in `doors`.
+    pub lane: Option<usize>,
+    /// A room without sensors, a place in `zones`.
+    pub room: Option<usize>,
+    /// Where cartons stand beside the way out that no shelf knows of.
+    pub stack: Vec<Vec3>,
     pub fixtures: Vec<Fixture>,
     pub plates: Vec<Plate>,
     pub readers: Vec<Reader>,
@@ -213,13 +221,19 @@ pub enum ShopKind {
 }
 
 impl Shop {
-    pub(super) fn build(seed: u64, kind: ShopKind, sensors: Sensors, effects: &Effects) -> Self {
+    pub(super) fn build(
+        seed: u64,
+        kind: ShopKind,
+        sensors: Sensors,
+        premises: Premises,
+        effects: &Effects,
+    ) -> Self {
         let mut random = Random::stream(seed, "shop");
         let shop = match kind {
             ShopKind::Kiosk => kiosk::build(&mut random),
             ShopKind::Hall => hall::build(&mut random),
         };
-        shop.equipped(seed, kind, sensors, effects)
+        shop.equipped(seed, kind, sensors, premises, effects)
     }
 
     /// After a store file; `None` where it has no way in or out.
@@ -235,11 +249,25 @@ impl Shop {
         } else {
             ShopKind::Hall
         };
-        Some(shop.equipped(seed, kind, sensors, effects))
+        let premises = Premises::default();
+        Some(shop.equipped(seed, kind, sensors, premises, effects))
     }
 
-    fn equipped(mut self, seed: u64, kind: ShopKind, sensors: Sensors, effects: &Effects) -> Self {
+    fn equipped(
+        mut self,
+        seed: u64,
+        kind: ShopKind,
+        sensors: Sensors,
+        premises: Premises,
+        effects: &Effects,
+    ) -> Self {
         let shop = &mut self;
+        if premises.lane {
+            premises::add_lane(shop);
+        }
+        if premises.stack {
+            premises::add_stack(shop, &mut Random::stream(seed, "stack"));
+        }
         sensors::install(
             shop,
             kind,
@@ -247,7 +275,16 @@ impl Shop {
             effects,
             &mut Random::stream(seed, "installer"),
         );
+        // Nothing is hung in there.
+        if premises.room {
+            premises::add_room(shop);
+        }
         self
+    }
+
+    /// Whether cameras see where people go.
+    pub(super) fn is_followed(&self) -> bool {
+        self.eyes.iter().any(|e| matches!(e.task, Task::Floor(_)))
     }
 
     pub(super) fn level(&self, fixture: usize, level: usize) -> &Level {

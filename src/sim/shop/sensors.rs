@@ -63,7 +63,7 @@ fn plates(shop: &mut Shop, kind: ShopKind, random: &mut Random) {
 }
 
 /// A reader a gondola with an antenna strip under each board, and one with two patches beside
-/// the way out (and in kiosks one at the way in).
+/// each way out (and in kiosks beside the way in).
 fn readers(shop: &mut Shop, kind: ShopKind) {
     for (f, fixture) in shop.fixtures.iter().enumerate() {
         shop.readers.push(Reader {
@@ -74,6 +74,7 @@ fn readers(shop: &mut Shop, kind: ShopKind) {
         });
     }
     let mut doors = vec![shop.exit];
+    doors.extend(shop.lane);
     if kind == ShopKind::Kiosk {
         doors.push(shop.entry);
     }

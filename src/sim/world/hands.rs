@@ -1,9 +1,9 @@
 //! What hands do: reach, touch, take, put, hand over; and what the shelves feel of it.
 
 use super::{DT, Event, Handover, World, direction};
-use crate::sim::people::{Act, Reach, Step, plan};
+use crate::sim::people::{Act, Back, Reach, Step, plan};
 use crate::sim::space::between;
-use crate::sim::stock::{Carry, Place, Spot, shares, tag_place};
+use crate::sim::stock::{Carry, Place, Spot, What, shares, tag_place};
 
 impl World {
     pub(super) fn stow(&mut self, p: usize, carry: Carry) {
@@ -14,36 +14,52 @@ impl World {
         }
     }
 
-    /// Takes something held back: the newest, to its facing or to some other place.
-    pub(super) fn plan_return(&mut self, p: usize, wrong: bool) {
-        let Some((unit, f, l, n)) = self.people[p].origins.last().copied() else {
+    /// Takes something held back: the newest, to where it belongs or to some other place.
+    pub(super) fn plan_return(&mut self, p: usize, to: Back) {
+        let newest = match to {
+            Back::BroughtAt(..) => {
+                let mut held = self.stock.held(p).into_iter();
+                held.find(|u| self.stock.units[*u].brought)
+            }
+            _ => self.people[p].origins.last().map(|origin| origin.0),
+        };
+        let Some(unit) = newest else {
             return;
         };
-        let r = &mut self.random;
-        let (f, l) = if wrong {
-            let f = if r.chance(0.5) {
-                f
-            } else {
-                r.index(self.shop.fixtures.len())
-            };
-            (f, r.index(self.shop.fixtures[f].levels.len()))
-        } else {
-            (f, l)
-        };
-        let facing = (!wrong && self.stock.room(&self.shop, f, l, n) > 0).then_some(n);
-        let along = match facing {
-            Some(n) => {
-                let facing = &self.shop.level(f, l).facings[n];
-                (facing.from + facing.to) / 2.0
-            }
-            None => r.range(0.15, self.shop.fixtures[f].length() - 0.15),
-        };
-        let spot = plan::before(r, &self.shop, f, along);
+        let (f, l, along, facing) = self.place_for(unit, to);
+        let spot = plan::before(&mut self.random, &self.shop, f, along);
         let face = self.shop.fixtures[f].spot(along, 0.0);
         let put = Step::Reach(f, l, along, Act::Put(unit, facing));
         let pause = Step::Stand(self.random.range(0.2, 1.2));
         self.stock.hold(unit, p, Carry::Hand);
         self.next(p, [Step::Go(spot, 0.15), Step::Face(face), pause, put]);
+    }
+
+    /// Fixture, level, place along, and the facing where it comes to stand in one.
+    fn place_for(&mut self, unit: usize, to: Back) -> (usize, usize, f64, Option<usize>) {
+        let r = &mut self.random;
+        let home = self.stock.units[unit].home;
+        let (f, l) = match (to, home) {
+            (Back::At(f, l, along) | Back::BroughtAt(f, l, along), _) => {
+                return (f, l, along, None);
+            }
+            (Back::Home, Some((f, l, n))) => {
+                if self.stock.room(&self.shop, f, l, n) > 0 {
+                    let facing = &self.shop.level(f, l).facings[n];
+                    return (f, l, (facing.from + facing.to) / 2.0, Some(n));
+                }
+                (f, l)
+            }
+            (Back::Home | Back::Elsewhere, _) => {
+                let f = match home {
+                    Some((f, ..)) if r.chance(0.5) => f,
+                    _ => r.index(self.shop.fixtures.len()),
+                };
+                (f, r.index(self.shop.fixtures[f].levels.len()))
+            }
+        };
+        let along = r.range(0.15, self.shop.fixtures[f].length() - 0.15);
+        (f, l, along, None)
     }
 
     /// Asks somebody of another visit near by to wait, goes there and gives the newest item.
@@ -91,7 +107,8 @@ impl World {
 
     pub(super) fn give(&mut self, p: usize, other: usize, unit: usize) {
         self.people[other].held_by = None;
-        self.people[other].wait = 0.8;
+        self.people[p].asked = 0;
+        self.people[other].wait = self.people[other].wait.max(0.8);
         self.people[p].wait = 0.8;
         self.people[p].heading = direction(self.people[p].position, self.people[other].position);
         self.people[other].heading =
@@ -125,7 +142,7 @@ impl World {
             Act::Put(unit, _) => {
                 matches!(self.stock.units[unit].place, Place::Held(q, _) if q == p)
             }
-            Act::Take(..) | Act::Touch => true,
+            Act::Take(..) | Act::Touch | Act::PickUp => true,
         };
         if !possible {
             return None;
@@ -207,6 +224,13 @@ impl World {
                     }
                 }
             }
+            Act::PickUp => {
+                if let Some(unit) = self.stock.grip_loose(f, l, reach.along) {
+                    let (f, l, n) = self.stock.units[unit].home.unwrap_or((f, l, 0));
+                    self.people[p].origins.push((unit, f, l, n));
+                    reach.moving.push(unit);
+                }
+            }
             Act::Put(unit, facing) => {
                 match facing {
                     Some(n) => self.stock.shelve(&self.shop, unit, f, l, n),
@@ -244,7 +268,7 @@ impl World {
 
     pub(super) fn shift(&mut self, p: usize, reach: &mut Reach) {
         let share = ((reach.t - reach.grip) / reach.lift_s).clamp(0.0, 1.0);
-        let taking = matches!(reach.act, Act::Take(..));
+        let taking = matches!(reach.act, Act::Take(..) | Act::PickUp);
         let load = if taking { 1.0 - share } else { share };
         for unit in &reach.moving {
             let u = &mut self.stock.units[*unit];
@@ -257,9 +281,14 @@ impl World {
             reach.noted = true;
             let (visit, shelf) = (self.people[p].visit, (reach.fixture, reach.level));
             for unit in &reach.moving {
+                let u = &self.stock.units[*unit];
+                // Wrappers and what is not the shop's are no goods.
+                if u.brought || u.what != What::Whole {
+                    continue;
+                }
                 self.visits[visit].events.push(Event {
                     at: self.now,
-                    good: self.stock.units[*unit].good,
+                    good: u.good,
                     shelf,
                     taken: taking,
                 });

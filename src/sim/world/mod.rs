@@ -1,6 +1,7 @@
 //! The world: people act on stock, time goes by in steps of 10 ms. What happens here is the truth;
 //! sensors only look.
 
+mod deeds;
 mod hands;
 mod walk;
 
@@ -11,7 +12,7 @@ use crate::sim::people::{Person, Step};
 use crate::sim::random::Random;
 use crate::sim::shop::Shop;
 use crate::sim::space::at;
-use crate::sim::stock::Stock;
+use crate::sim::stock::{Brought, Stock, What};
 use crate::units::Point;
 
 /// Seconds a step.
@@ -41,11 +42,13 @@ pub(in crate::sim) struct Visit {
     pub member: Option<String>,
     pub presented: bool,
     pub staff: bool,
+    /// However right its receipt is, a person must look at it.
+    pub review: bool,
     pub people: Vec<usize>,
     pub left_at: Option<f64>,
     pub events: Vec<Event>,
     pub handovers: Vec<Handover>,
-    /// Units carried out.
+    /// Units carried out, or consumed inside.
     pub bought: Vec<usize>,
 }
 
@@ -73,16 +76,26 @@ pub(in crate::sim) enum Occurrence {
     /// A visit showed its token at the way out.
     Presented(usize, usize),
     Command(&'static str, String, String),
+    /// The scene's incident of this number begins.
+    Signal(usize),
 }
+
+/// A facing (fixture, level, number) that is full when the shop opens, and how many tags that work
+/// each of its units bears.
+pub(in crate::sim) type Tagged = ((usize, usize, usize), usize);
 
 impl World {
     pub(in crate::sim) fn new(
         seed: u64,
         shop: Shop,
         arrivals: Vec<Arrival>,
+        tagged: &[Tagged],
         effects: &Effects,
     ) -> Self {
-        let stock = Stock::open(seed, &shop, effects);
+        let mut stock = Stock::open(seed, &shop, effects);
+        for (place, tags) in tagged {
+            stock.prepare(&shop, *place, *tags, effects);
+        }
         let mut loads = vec![0.0; shop.plates.len()];
         for unit in &stock.units {
             for (plate, share) in &unit.bearers {
@@ -127,11 +140,12 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, arrival: Arrival) {
+    fn arrive(&mut self, mut arrival: Arrival) {
         let visit = self.visits.len();
         let door = self.shop.entry;
+        let lane = self.shop.lane.filter(|_| arrival.by_lane);
         let mut people = Vec::new();
-        for (n, steps) in arrival.people.into_iter().enumerate() {
+        for (n, steps) in std::mem::take(&mut arrival.people).into_iter().enumerate() {
             let place = if arrival.from_back {
                 self.shop
                     .staff_zone()
@@ -144,11 +158,17 @@ impl World {
             let starts = self.now + 0.35 + n as f64 * r.range(0.7, 1.3);
             let mut person = Person::new(visit, position, steps, starts, r);
             person.passed_in = arrival.from_back;
-            person.foil = r.chance(self.effects.foil);
+            person.exit = lane.unwrap_or(self.shop.exit);
+            person.foil = r.chance(self.effects.foil) || arrival.foil;
             let foreign = r.chance(self.effects.foreign);
-            if !arrival.staff && (foreign || r.chance(self.effects.bought_before)) {
-                let owner = self.people.len();
-                self.stock.bring(&self.shop, owner, foreign, &self.effects);
+            let mut brings = std::mem::take(&mut arrival.brings);
+            if !arrival.staff && foreign {
+                brings.push(Brought::Foreign);
+            } else if !arrival.staff && r.chance(self.effects.bought_before) {
+                brings.push(Brought::BoughtBefore);
+            }
+            for each in brings {
+                self.bring(self.people.len(), each);
             }
             if !arrival.from_back {
                 person
@@ -169,6 +189,7 @@ impl World {
             member: arrival.member,
             presented: arrival.presented,
             staff: arrival.staff,
+            review: arrival.review,
             people,
             ..Visit::default()
         });
@@ -203,6 +224,7 @@ impl World {
             }
             Step::Face(to) => self.people[p].heading = direction(self.people[p].position, to),
             Step::Stand(seconds) => self.people[p].wait = seconds,
+            Step::Until(then) => self.people[p].wait = then - self.now,
             Step::Reach(f, l, along, act) => self.people[p].reach = self.reach(p, f, l, along, act),
             Step::Stow(carry) => self.stow(p, carry),
             Step::Wander => {
@@ -210,13 +232,23 @@ impl World {
                 let look = self.random.range(0.5, 3.0);
                 self.next(p, [Step::Go(to, 0.2), Step::Stand(look)]);
             }
-            Step::Return { wrong } => self.plan_return(p, wrong),
+            Step::Return(to) => self.plan_return(p, to),
+            Step::Consume => self.consume(p),
+            Step::TearTag(f, l, along) => self.tear_tag(p, (f, l), along),
+            Step::Abandon => self.abandon(p),
+            Step::Change => {
+                let person = &mut self.people[p];
+                // Without the coat, or with one.
+                person.radius += if person.radius > 0.215 { -0.03 } else { 0.03 };
+            }
+            Step::Signal(n) => self.occurrences.push(Occurrence::Signal(n)),
             Step::HandOver => self.hand_over(p),
             Step::Command(what, f, l, by) => {
                 let shelf = self.shop.level(f, l).id.clone();
                 self.occurrences.push(Occurrence::Command(what, shelf, by));
             }
-            Step::Leave => self.leave(p),
+            Step::Leave => self.leave(p, false),
+            Step::LeaveAlone => self.leave(p, true),
             Step::Out => self.out(p),
             Step::Vanish => self.vanish(p),
         }
@@ -228,7 +260,7 @@ impl World {
         }
     }
 
-    fn leave(&mut self, p: usize) {
+    fn leave(&mut self, p: usize, alone: bool) {
         let visit = self.people[p].visit;
         self.people[p].done = true;
         if let (true, Some(back)) = (self.visits[visit].staff, self.shop.staff_zone()) {
@@ -236,11 +268,10 @@ impl World {
             self.next(p, [Step::Go(place, 0.3), Step::Vanish]);
             return;
         }
-        let waiting = self.visits[visit]
-            .people
-            .iter()
-            .any(|o| !self.people[*o].done);
-        let door = &self.shop.doors[self.shop.exit];
+        let party = &self.visits[visit].people;
+        let waiting = !alone && party.iter().any(|o| !self.people[*o].done);
+        let exit = self.people[p].exit;
+        let door = &self.shop.doors[exit];
         let wait = at(
             door.inside.x + self.random.range(-0.4, 0.4),
             door.inside.y + self.random.range(0.0, 0.3),
@@ -250,7 +281,7 @@ impl World {
             self.next(p, [Step::Go(wait, 0.4), Step::Stand(1.0), Step::Leave]);
             return;
         }
-        let inner = self.shop.zone_of(self.shop.exit).middle();
+        let inner = self.shop.zone_of(exit).middle();
         self.next(
             p,
             [Step::Go(door.inside, 0.3), Step::Go(inner, 0.3), Step::Out],
@@ -258,7 +289,7 @@ impl World {
     }
 
     fn out(&mut self, p: usize) {
-        let (door, visit) = (self.shop.exit, self.people[p].visit);
+        let (door, visit) = (self.people[p].exit, self.people[p].visit);
         self.occurrences.push(Occurrence::Pass(door));
         let v = &mut self.visits[visit];
         if v.presented {
@@ -274,7 +305,8 @@ impl World {
         let visit = self.people[p].visit;
         for unit in self.stock.held(p) {
             self.stock.leave(unit);
-            if !self.stock.units[unit].brought {
+            let u = &self.stock.units[unit];
+            if !u.brought && u.what == What::Whole {
                 self.visits[visit].bought.push(unit);
             }
         }

@@ -97,7 +97,9 @@ impl World {
         if !me.passed_in {
             me.passed_in = me.position.y > shop.zone_of(shop.entry).low.y;
         }
-        let edge = shop.zone_of(shop.exit).low.y;
+        let room = shop.room.map(|room| &shop.zones[room]);
+        me.unseen = room.is_some_and(|room| room.holds(me.position));
+        let edge = shop.zone_of(me.exit).low.y;
         if me.done && !me.passed_out && me.position.y < edge {
             me.passed_out = true;
             let visit = me.visit;

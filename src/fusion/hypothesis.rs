@@ -271,12 +271,13 @@ impl Search<'_> {
             chosen.iter().map(load).collect()
         };
         let (density, places) = measured.weigh(&loads);
+        let (windows, order) = windows(step, chosen);
         let act = |(i, c): (usize, &&Candidate)| Act {
             direction: c.direction,
             gtin: c.gtin,
             epc: None,
             along: places.get(i).or(places.last()).copied().unwrap_or(0.0),
-            window: hand_window(step),
+            window: windows[i],
             sources: Sources {
                 scale: true,
                 ..Sources::default()
@@ -285,7 +286,7 @@ impl Search<'_> {
             told_by: vec![Witness::Scale],
         };
         let acts: Vec<Act> = chosen.iter().enumerate().map(act).collect();
-        (acts, density + set_log_prior(chosen))
+        (acts, density + order + set_log_prior(chosen))
     }
 
     /// One item of a product whose weight the catalogue does not give.
@@ -681,6 +682,46 @@ fn hand_window(step: &WeightStep) -> (Timestamp, Timestamp) {
         step.after - before,
         (step.after + after).min(step.before.max(step.after)),
     )
+}
+
+/// When each of the items of a step was moved, and the log of how well its parts fit that.
+fn windows(step: &WeightStep, chosen: &[&Candidate]) -> (Vec<(Timestamp, Timestamp)>, f64) {
+    if step.parts.len() < 2 || chosen.len() < 2 {
+        return (vec![hand_window(step); chosen.len()], 0.0);
+    }
+    let before = TimeDelta::from_millis(300);
+    let whole = (step.after - before, step.before.max(step.after));
+    if step.parts.len() != chosen.len() {
+        return (vec![whole; chosen.len()], 0.0);
+    }
+    // Each item takes the part that is nearest to its weight, heaviest first.
+    let mut order: Vec<usize> = (0..chosen.len()).collect();
+    order.sort_by(|a, b| {
+        chosen[*b]
+            .grams
+            .abs()
+            .total_cmp(&chosen[*a].grams.abs())
+            .then(a.cmp(b))
+    });
+    let mut free: Vec<usize> = (0..step.parts.len()).collect();
+    let mut out = vec![whole; chosen.len()];
+    let mut log = 0.0;
+    for n in order {
+        let off = |p: usize| (step.parts[p].grams - chosen[n].grams).abs();
+        let best = free
+            .iter()
+            .enumerate()
+            .min_by(|a, b| off(*a.1).total_cmp(&off(*b.1)));
+        let Some((place, part)) = best.map(|(place, p)| (place, *p)) else {
+            break;
+        };
+        free.remove(place);
+        let sigma = 12.0 + 0.12 * chosen[n].grams.abs();
+        log -= (0.5 * (off(part) / sigma) * (off(part) / sigma)).min(6.0);
+        let part = &step.parts[part];
+        out[n] = (part.after - before, part.before.max(part.after));
+    }
+    (out, log)
 }
 
 /// Log density of a step that no known item's moving explains: a bag leaned on the shelf, an item

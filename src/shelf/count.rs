@@ -181,7 +181,11 @@ impl CameraView {
                 self.on_standing(at, detection, learning, &mut steps);
             }
         }
-        out.extend(steps.into_iter().map(|(step, place)| self.weighed(step, place)));
+        out.extend(
+            steps
+                .into_iter()
+                .map(|(step, place)| self.weighed(step, place)),
+        );
         self.candidates
             .retain(|c| at - c.last < TimeDelta::from_millis(1_000));
         self.end_carries(store, at, out);
@@ -235,7 +239,10 @@ impl CameraView {
                 slot.clear = 0;
             }
             match product {
-                Some(p) => out.extend(slot.on_seen(witness, at, products[*p]).map(|s| (s, slot.bbox))),
+                Some(p) => out.extend(
+                    slot.on_seen(witness, at, products[*p])
+                        .map(|s| (s, slot.bbox)),
+                ),
                 None => {
                     let hidden = hidden || all_hidden || coming;
                     out.extend(slot.on_missed(witness, at, hidden).map(|s| (s, slot.bbox)));
@@ -297,7 +304,10 @@ impl CameraView {
         };
         if !learning && let Some(moved) = self.column(shelf, &candidate) {
             let (camera, slot) = (self.camera, &mut self.slots[moved]);
-            out.extend(slot.shift(camera, at, &candidate).map(|s| (s, candidate.bbox)));
+            out.extend(
+                slot.shift(camera, at, &candidate)
+                    .map(|s| (s, candidate.bbox)),
+            );
             return;
         }
         let slot = Slot {
@@ -539,7 +549,8 @@ impl Slot {
 
     fn is_column_of(&self, c: &Candidate) -> bool {
         alike_in_size(self.rest, c.bbox)
-            && self.off(c.bbox) < 1.0 && common(&self.gtins, &c.gtins) > 0.25
+            && self.off(c.bbox) < 1.0
+            && common(&self.gtins, &c.gtins) > 0.25
     }
 
     /// When the body or hand came that hid it last.
@@ -647,7 +658,8 @@ fn alike_in_size(a: BBox, b: BBox) -> bool {
     let wide = b.width() / a.width().max(1.0);
     let high = b.height() / a.height().max(1.0);
     let uncut = (0.84..1.19).contains(&high);
-    (0.84..1.19).contains(&wide) && (uncut || ((0.4..2.2).contains(&high) && (is_behind(a, b) > 0.3) == (high < 1.0)))
+    (0.84..1.19).contains(&wide)
+        && (uncut || ((0.4..2.2).contains(&high) && (is_behind(a, b) > 0.3) == (high < 1.0)))
 }
 
 /// The share of two sums of probabilities that they have in common; 1 where nobody knows.

@@ -40,6 +40,17 @@ pub struct WeightStep {
     pub before: Timestamp,
     /// By plate, left to right; negative where load was taken away.
     pub plates: Vec<PlateStep>,
+    /// The changes in it from moment of rest to moment of rest, where there was more than one.
+    pub parts: Vec<Part>,
+}
+
+/// One of several changes within a step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    pub after: Timestamp,
+    pub before: Timestamp,
+    /// About, by a plate that had no time to settle.
+    pub grams: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PlateStep, WeightStep};
+use super::{Part, PlateStep, WeightStep};
 use crate::ids::{ScaleIx, ShelfIx};
 use crate::units::{TimeDelta, Timestamp};
 
@@ -53,6 +53,14 @@ const SAMPLES_MAX: usize = 600;
 const STILL: TimeDelta = TimeDelta::from_millis(350);
 /// A shelf that does not come to rest for so long is taken as it is: something leans on it.
 const LONGEST: TimeDelta = TimeDelta::from_millis(8_000);
+/// A shelf that moved for less than this came to no rest between.
+const SHORTEST: TimeDelta = TimeDelta::from_millis(1_300);
+/// A shelf that is still for so long has come to a rest, if only for a moment.
+const MOMENT: TimeDelta = TimeDelta::from_millis(450);
+/// How far off a plate may be that was still for a moment only, grams.
+const HASTY_G: f64 = 5.0;
+/// The same, less a sample of a plate that tells ten times a second.
+const NEARLY: TimeDelta = TimeDelta::from_millis(340);
 /// A plate may not be better known than this, grams: quantisation, catalogues, temperature.
 const SIGMA_FLOOR: f64 = 0.6;
 
@@ -128,27 +136,115 @@ impl ShelfScale {
     }
 
     /// The changes between the frozen levels and now, one step for each group of plates that lie
-    /// side by side.
+    /// side by side, and for each rest that the shelf came to on the way: who takes three items one
+    /// after the other hardly lets it settle.
     fn finish(&mut self, shelf: ShelfIx, since: Timestamp, at: Timestamp) -> Vec<WeightStep> {
+        let levels: Vec<Option<Mean>> = self.plates.iter().map(|(_, p)| p.at_rest()).collect();
+        let now: Vec<Option<Mean>> = self.plates.iter().map(|(_, p)| p.newest(at)).collect();
+        let parts = self.parts(shelf, since, at, &levels, &now);
+        let direction = |s: &WeightStep| s.plates.iter().map(|p| p.grams).sum::<f64>() < 0.0;
+        let one_way = parts
+            .iter()
+            .all(|p| direction(p) == parts.first().is_some_and(direction));
+        let steps = if parts.len() < 2 || one_way {
+            // A rest of a moment is not quite one: the whole is weighed, the parts tell when.
+            let times = |plate: &Plate, old: f64, new: f64| plate.change(since, old, new);
+            let mut steps = self.changes(shelf, &levels, &now, times);
+            for part in parts {
+                let grams = part.plates.iter().map(|p| p.grams).sum();
+                let most = part
+                    .plates
+                    .iter()
+                    .max_by(|a, b| a.grams.abs().total_cmp(&b.grams.abs()));
+                let of = |s: &&mut WeightStep| {
+                    s.plates
+                        .iter()
+                        .any(|p| most.is_some_and(|m| m.scale == p.scale))
+                };
+                if let Some(step) = steps.iter_mut().find(of) {
+                    step.parts.push(Part {
+                        after: part.after,
+                        before: part.before,
+                        grams,
+                    });
+                }
+            }
+            steps
+        } else {
+            parts
+        };
+        for ((_, plate), now) in self.plates.iter_mut().zip(now) {
+            let Some(now) = now else { continue };
+            if plate
+                .level
+                .is_some_and(|level| plate.moved_from(level, now))
+            {
+                plate.level = Some(now.grams);
+                plate.rested = plate.rested.min(20.0);
+            }
+        }
+        steps
+    }
+
+    /// The changes from rest to rest, however short these were.
+    fn parts(
+        &self,
+        shelf: ShelfIx,
+        since: Timestamp,
+        at: Timestamp,
+        levels: &[Option<Mean>],
+        now: &[Option<Mean>],
+    ) -> Vec<WeightStep> {
+        let mut parts = Vec::new();
+        let mut before: Vec<Option<Mean>> = levels.to_vec();
+        let mut left = since;
+        for rest in self.rests(since, at) {
+            let then = self.plates.iter().map(|(_, p)| p.between(rest.0, rest.1));
+            let then: Vec<Option<Mean>> = then.collect();
+            let found = self.changes(shelf, &before, &then, |_, _, _| (left, rest.0));
+            if !found.is_empty() {
+                for (old, new) in before.iter_mut().zip(then) {
+                    *old = new.or(*old);
+                }
+                left = rest.1;
+                parts.extend(found);
+            }
+        }
+        if !parts.is_empty() {
+            let times = |plate: &Plate, old: f64, new: f64| {
+                let (from, to) = plate.change(since, old, new);
+                (from.max(left), to.max(left))
+            };
+            parts.extend(self.changes(shelf, &before, now, times));
+            for plate in parts.iter_mut().flat_map(|p| &mut p.plates) {
+                plate.sigma = (plate.sigma * plate.sigma + HASTY_G * HASTY_G).sqrt();
+            }
+        }
+        parts
+    }
+
+    /// What changed between two rests, in groups of plates side by side.
+    fn changes(
+        &self,
+        shelf: ShelfIx,
+        before: &[Option<Mean>],
+        now: &[Option<Mean>],
+        times: impl Fn(&Plate, f64, f64) -> (Timestamp, Timestamp),
+    ) -> Vec<WeightStep> {
         let mut groups: Vec<WeightStep> = Vec::new();
         let mut beside = false;
-        for (scale, plate) in &mut self.plates {
-            let (Some(window), Some(level)) = (plate.window(), plate.level) else {
+        for ((scale, plate), (old, new)) in self.plates.iter().zip(before.iter().zip(now)) {
+            let (Some(old), Some(new)) = (old, new) else {
+                beside = false;
                 continue;
             };
-            let fresh = plate
-                .samples
-                .back()
-                .is_some_and(|(last, _)| at - *last < WINDOW);
-            let grams = window.mean - level;
-            let sigma = plate.sigma(&window);
-            if !fresh || grams.abs() <= 2.0 * sigma {
+            let grams = new.grams - old.grams;
+            let sigma = plate.sigma_between(old.n, new.n);
+            if grams.abs() <= 2.0 * sigma {
                 beside = false;
                 continue;
             }
-            let (left, came) = plate.change(since, level, window.mean);
-            plate.level = Some(window.mean);
-            plate.rested = plate.rested.min(20.0);
+            let (left, came) = times(plate, old.grams, new.grams);
             let step = PlateStep {
                 scale: *scale,
                 grams,
@@ -168,6 +264,7 @@ impl ShelfScale {
                     after: left,
                     before: came,
                     plates: vec![step],
+                    parts: Vec::new(),
                 }),
             }
             beside = true;
@@ -175,6 +272,63 @@ impl ShelfScale {
         groups.retain(is_real);
         groups
     }
+
+    /// The times at which the whole shelf was still for a moment, between its beginning to move and
+    /// its coming to rest.
+    fn rests(&self, since: Timestamp, at: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+        if at - since < SHORTEST {
+            return Vec::new();
+        }
+        let mut series: Vec<(Timestamp, usize, f64)> = Vec::new();
+        for (n, (_, plate)) in self.plates.iter().enumerate() {
+            let fresh = plate.samples.iter().filter(|(t, _)| *t > since);
+            series.extend(fresh.map(|(t, g)| (*t, n, *g)));
+        }
+        series.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.cmp(&b.1)));
+        let mut last: Vec<Option<f64>> = self.plates.iter().map(|(_, p)| p.level).collect();
+        let mut noise = 0.0;
+        for (_, plate) in &self.plates {
+            noise += plate.noise * plate.noise;
+        }
+        let noise = noise.sqrt();
+        let mut total: VecDeque<(Timestamp, f64)> = VecDeque::new();
+        let mut rests: Vec<(Timestamp, Timestamp)> = Vec::new();
+        for (t, n, grams) in series {
+            last[n] = last[n].map(|_| grams);
+            total.push_back((t, last.iter().flatten().sum()));
+            while total.front().is_some_and(|(old, _)| t - *old > MOMENT) {
+                total.pop_front();
+            }
+            let (first, _) = total[0];
+            if total.len() < 4 || t - first < NEARLY {
+                continue;
+            }
+            let count = total.len() as f64;
+            let mean = total.iter().map(|(_, g)| g).sum::<f64>() / count;
+            let var = total
+                .iter()
+                .map(|(_, g)| (g - mean) * (g - mean))
+                .sum::<f64>()
+                / (count - 1.0);
+            if var.sqrt() > 1.6 * noise + 0.4 {
+                continue;
+            }
+            match rests.last_mut() {
+                Some(rest) if first <= rest.1 => rest.1 = t,
+                _ => rests.push((first, t)),
+            }
+        }
+        // The last is what it came to in the end.
+        rests.retain(|(_, to)| at - *to > MOMENT);
+        rests
+    }
+}
+
+/// A plate's mean over some time, and how many samples speak for it.
+#[derive(Debug, Clone, Copy)]
+struct Mean {
+    grams: f64,
+    n: f64,
 }
 
 /// Whether a group of plates has changed beyond its noise.
@@ -186,6 +340,42 @@ fn is_real(step: &WeightStep) -> bool {
 }
 
 impl Plate {
+    fn at_rest(&self) -> Option<Mean> {
+        let n = self.rested.clamp(3.0, 25.0);
+        self.level.map(|grams| Mean { grams, n })
+    }
+
+    fn newest(&self, at: Timestamp) -> Option<Mean> {
+        let window = self.window()?;
+        let (last, _) = self.samples.back()?;
+        let mean = Mean {
+            grams: window.mean,
+            n: window.n,
+        };
+        (at - *last < WINDOW).then_some(mean)
+    }
+
+    fn between(&self, from: Timestamp, to: Timestamp) -> Option<Mean> {
+        let within = self.samples.iter().filter(|(t, _)| *t >= from && *t <= to);
+        let (mut n, mut sum) = (0.0, 0.0);
+        for (_, grams) in within {
+            n += 1.0;
+            sum += grams;
+        }
+        (n > 0.0 && self.level.is_some()).then(|| Mean { grams: sum / n, n })
+    }
+
+    fn moved_from(&self, level: f64, now: Mean) -> bool {
+        let n = self.rested.clamp(3.0, 25.0);
+        (now.grams - level).abs() > 2.0 * self.sigma_between(n, now.n)
+    }
+
+    /// Standard deviation of the difference of two means.
+    fn sigma_between(&self, n: f64, m: f64) -> f64 {
+        let noise = self.noise * (1.0 / n + 1.0 / m).sqrt();
+        (noise * noise + SIGMA_FLOOR * SIGMA_FLOOR).sqrt()
+    }
+
     fn insert(&mut self, at: Timestamp, grams: f64) {
         let place = self.samples.partition_point(|(t, _)| *t <= at);
         self.samples.insert(place, (at, grams));

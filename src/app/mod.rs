@@ -12,9 +12,10 @@ mod probe;
 mod replay;
 mod run;
 mod schema;
-mod score;
+pub mod score;
 mod simulate;
 mod track;
+pub mod trial;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;

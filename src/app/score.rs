@@ -123,6 +123,9 @@ pub struct Score {
     pub cross_charged_share: Option<f64>,
     pub close_median_s: Option<f64>,
     pub close_p95_s: Option<f64>,
+    /// Receipts that are exactly right and were settled without review.
+    #[serde(skip)]
+    pub exact_settled: u32,
     /// Settled receipts, those without a truth, too.
     #[serde(skip)]
     pub settled_all: u32,
@@ -260,6 +263,7 @@ pub fn score(truth: &[Truth], receipts: &[Receipt]) -> Score {
         s.exact += u32::from(exact);
         if let Some(receipt) = receipt {
             s.settled += u32::from(receipt.settled);
+            s.exact_settled += u32::from(receipt.settled && exact);
             s.settled_wrong += u32::from(receipt.settled && !exact);
             s.waits.push(receipt.closed_at.secs_since(t.left_at));
         }
@@ -295,6 +299,7 @@ impl Score {
             all.exact += s.exact;
             all.settled += s.settled;
             all.settled_all += s.settled_all;
+            all.exact_settled += s.exact_settled;
             all.settled_wrong += s.settled_wrong;
             all.cross_charged += s.cross_charged;
             all.waits.extend(&s.waits);

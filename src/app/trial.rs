@@ -61,9 +61,22 @@ impl Tape {
         }
     }
 
+    /// Lets the engine's own deadlines fire where those of another run were recorded.
+    pub fn free_timers(&mut self) {
+        self.timers_journaled = false;
+        self.inputs
+            .retain(|(_, input)| !matches!(input, Input::Timeout(_)));
+    }
+
     /// How many inputs there are.
     pub fn len(&self) -> usize {
         self.inputs.len()
+    }
+
+    /// From the first input to the last, seconds.
+    pub fn length_s(&self) -> f64 {
+        let ends = self.inputs.first().zip(self.inputs.last());
+        ends.map_or(0.0, |(first, last)| last.0.secs_since(first.0))
     }
 
     pub fn is_empty(&self) -> bool {

@@ -102,7 +102,7 @@ pub(crate) struct Played {
     pub(crate) waits: Vec<(f64, Score)>,
     /// What the engine took for it, and how long the recording is, seconds.
     pub(crate) engine_s: f64,
-    pub(crate) inputs: usize,
+    pub(crate) length_s: f64,
 }
 
 /// A store with its recording and truth.
@@ -189,7 +189,7 @@ pub(crate) fn measure(shop: &Shop, also: &Also) -> Played {
         taken_s: take_latencies(truths, &receipts, &events),
         naive,
         engine_s,
-        inputs: tape.len(),
+        length_s: tape.length_s(),
         ..Played::default()
     };
     for (truth, receipt) in score::pair(truths, &receipts).iter().enumerate() {

@@ -16,6 +16,7 @@
 //! | `DAYS_SHOP` | `kiosk` or `hall` alone |
 //! | `DAYS_STORE` | a file of tables such as `[fusion]` that every store file ends with |
 //! | `DAYS_NAIVE` | `0` leaves the naive solver out |
+//! | `DAYS_FOLDER` | a folder of recordings in place of the samples |
 //! | `DAYS_WAITS` | `0` leaves out the curve of accuracy against waiting |
 
 #![allow(
@@ -219,7 +220,8 @@ fn receipts_of_many_days_meet_the_bars() {
 /// The sample recordings, where they are, with detections or no camera at all.
 #[test]
 fn sample_recordings_are_no_harder_than_these_days() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
+    let samples = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/recordings");
+    let folder = var("DAYS_FOLDER").map_or(samples, PathBuf::from);
     let Ok(entries) = std::fs::read_dir(&folder) else {
         println!("skipped: no ../shared");
         return;

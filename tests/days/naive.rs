@@ -26,11 +26,16 @@ const MISSING_S: f64 = 1.0;
 /// Products that can be seen this often in the first seconds have a place.
 const PLACE_FRAMES: u32 = 5;
 /// How far a person walks between two frames of any camera, metres.
-const STRIDE_M: f64 = 0.8;
+const STRIDE_M: f64 = 1.1;
 const LOST_S: f64 = 2.0;
 /// Whoever comes into sight again this near and this soon is who was lost.
-const AGAIN_M: f64 = 1.5;
-const AGAIN_S: f64 = 6.0;
+const AGAIN_M: f64 = 2.5;
+const AGAIN_S: f64 = 10.0;
+/// Boxes that are seen more rarely are nobody.
+const SURE_FRAMES: u32 = 8;
+/// Whoever is let in is seen this near to the gate, and this soon.
+const GATE_M: f64 = 2.5;
+const GATE_S: f64 = 6.0;
 /// How far from a shelf's front hands reach, metres.
 const REACH_M: f64 = 1.5;
 
@@ -76,6 +81,7 @@ struct Visit {
     items: BTreeMap<Gtin, u32>,
     /// Persons who still have to be seen coming in.
     awaited: u32,
+    gate: Point,
     admitted_s: f64,
     seen_s: f64,
     closed_s: Option<f64>,
@@ -84,6 +90,7 @@ struct Visit {
 struct Person {
     at: Point,
     seen_s: f64,
+    frames: u32,
     visit: Option<usize>,
     path: VecDeque<(f64, Point)>,
 }
@@ -94,6 +101,8 @@ struct Tag {
     reads: BTreeMap<usize, u32>,
     home: Option<usize>,
     home_s: f64,
+    /// The longest that it was silent and had not gone.
+    gap_s: f64,
     gone: bool,
     holder: Option<usize>,
 }
@@ -106,13 +115,30 @@ struct Plate {
 
 /// Where a shelf camera sees a product stand.
 struct Place {
-    gtin: Gtin,
+    gtins: BTreeMap<Gtin, f64>,
+    /// Frames of the camera when it was seen first and last.
+    first: u32,
+    last: u32,
     shelf: usize,
     center: Point,
     frames: u32,
     seen_s: f64,
+    /// The longest that it was not seen and stood there.
+    gap_s: f64,
     back_s: Option<f64>,
     gone: bool,
+}
+
+impl Place {
+    fn gtin(&self) -> Option<Gtin> {
+        let likeliest = self.gtins.iter().max_by(|a, b| a.1.total_cmp(b.1));
+        likeliest.map(|(gtin, _)| *gtin)
+    }
+
+    /// Whether something stands there in most frames.
+    fn is_sure(&self) -> bool {
+        self.frames >= PLACE_FRAMES && self.frames * 2 > self.last - self.first
+    }
 }
 
 struct Solver<'s> {
@@ -125,6 +151,8 @@ struct Solver<'s> {
     tagged: BTreeSet<Gtin>,
     plates: Vec<Plate>,
     places: Vec<Vec<Place>>,
+    /// Of each camera.
+    frames: Vec<u32>,
     next_look_s: f64,
 }
 
@@ -142,6 +170,7 @@ pub(crate) fn receipts(store: &Store, recording: &Path) -> Vec<Receipt> {
         tagged: BTreeSet::new(),
         plates: store.scales.iter().map(|_| Plate::default()).collect(),
         places: store.cameras.iter().map(|_| Vec::new()).collect(),
+        frames: vec![0; store.cameras.len()],
         next_look_s: 0.0,
     };
     let first = facts.first.unwrap_or(0);
@@ -200,8 +229,14 @@ impl Solver<'_> {
                     View::Floor { floor_from_image } => {
                         let people = frame.detections.iter();
                         let people = people.filter(|d| d.class == "person" && d.score > 0.5);
+                        let camera = &self.store.cameras[ix];
+                        let (width, height) = (f64::from(camera.width), f64::from(camera.height));
                         let foot = |d: &Seen| {
                             let [x0, _, x1, y1] = d.bbox;
+                            // The feet of whom the image's edge cuts are somewhere else.
+                            if x0 < 3.0 || x1 > width - 3.0 || y1 > height - 3.0 {
+                                return None;
+                            }
                             floor_from_image.map(Point::new((x0 + x1) / 2.0, y1))
                         };
                         let feet = people.filter_map(foot).collect();
@@ -226,25 +261,15 @@ impl Solver<'_> {
     fn on_gate(&mut self, event: Gate, center: Option<Point>) {
         match event.kind.as_str() {
             "admitted" => {
-                let visit = self.visits.len();
                 self.visits.push(Visit {
                     token: event.token,
                     staff: event.role.as_deref() == Some("staff"),
                     awaited: event.party.unwrap_or(1),
+                    gate: center.unwrap_or_default(),
                     admitted_s: self.now,
                     seen_s: self.now,
                     ..Visit::default()
                 });
-                // Whoever stands at the gate already is the one.
-                let center = center.unwrap_or_default();
-                let waiting = self.people.iter_mut().filter(|p| p.visit.is_none());
-                let near = waiting
-                    .filter(|p| p.at.distance(center) < 1.5)
-                    .min_by(|a, b| a.at.distance(center).total_cmp(&b.at.distance(center)));
-                if let Some(person) = near {
-                    person.visit = Some(visit);
-                    self.visits[visit].awaited -= 1;
-                }
             }
             "presented" => {
                 let mut open = self.visits.iter_mut().filter(|v| v.closed_s.is_none());
@@ -274,6 +299,7 @@ impl Solver<'_> {
             let person = &mut self.people[i];
             person.at = person.at + (foot - person.at) * 0.5;
             person.seen_s = now;
+            person.frames += 1;
             person.path.push_back((now, person.at));
             if person.path.len() > 1000 {
                 person.path.pop_front();
@@ -284,7 +310,7 @@ impl Solver<'_> {
         }
     }
 
-    /// Somebody new in sight: who was lost near by, or who was let in last.
+    /// Somebody new in sight, or whoever was lost near by.
     fn come(&mut self, at: Point) -> usize {
         let now = self.now;
         let lost = self.lost.iter().enumerate();
@@ -292,30 +318,47 @@ impl Solver<'_> {
             .filter(|(_, p)| now - p.seen_s < AGAIN_S && p.at.distance(at) < AGAIN_M)
             .min_by(|a, b| a.1.at.distance(at).total_cmp(&b.1.at.distance(at)))
             .map(|(i, _)| i);
-        let mut visit = again.and_then(|i| self.lost.remove(i).visit);
-        let at_entry = self.store.zones.iter();
-        let at_entry = at_entry
-            .filter(|z| z.entry)
-            .any(|z| z.polygon.distance(at) < 0.8);
-        if visit.is_none() && at_entry {
-            let mut waiting = self.visits.iter_mut().enumerate();
-            let waiting = waiting.find(|(_, v)| v.awaited > 0 && now - v.admitted_s < 6.0);
-            visit = waiting.map(|(i, v)| {
-                v.awaited -= 1;
-                i
-            });
-        }
+        let visit = again.and_then(|i| self.lost.remove(i).visit);
         self.people.push(Person {
             at,
             seen_s: now,
+            frames: 0,
             visit,
             path: VecDeque::new(),
         });
         self.people.len() - 1
     }
 
+    /// Whoever is let in is the nearest to the gate.
+    fn bind(&mut self) {
+        for (i, visit) in self.visits.iter_mut().enumerate() {
+            if visit.awaited == 0 || self.now - visit.admitted_s > GATE_S {
+                continue;
+            }
+            let away = |p: &Person| p.at.distance(visit.gate);
+            let people = self.people.iter_mut();
+            let near = people
+                .filter(|p| p.visit.is_none() && p.frames >= SURE_FRAMES && away(p) < GATE_M)
+                .min_by(|a, b| away(a).total_cmp(&away(b)));
+            if let Some(person) = near {
+                person.visit = Some(i);
+                visit.awaited -= 1;
+            }
+        }
+    }
+
     fn on_read(&mut self, epc: Epc, shelf: usize) {
         let now = self.now;
+        // What stands on another fixture is heard from afar here.
+        let sold_at = |shelf: usize| {
+            let gondola = self.store.shelves[shelf].gondola;
+            let shelves = self.store.gondolas[gondola.index()].shelves.iter();
+            let mut facings = shelves.flat_map(|s| &self.store.shelf(*s).facings);
+            facings.any(|f| Some(f.gtin) == self.store.gtin_of(&epc))
+        };
+        if !sold_at(shelf) {
+            return;
+        }
         let tag = self.tags.entry(epc).or_default();
         if tag.reads.is_empty() {
             tag.first_s = now;
@@ -329,10 +372,12 @@ impl Solver<'_> {
                 self.tagged.extend(self.store.gtin_of(&epc));
             }
         }
-        if tag.home != Some(shelf) {
+        let gondola = |shelf: usize| self.store.shelves[shelf].gondola;
+        if tag.home.is_none_or(|home| gondola(home) != gondola(shelf)) {
             return;
         }
-        tag.home_s = now;
+        let gap_s = now - std::mem::replace(&mut tag.home_s, now);
+        tag.gap_s = tag.gap_s.max(gap_s.min(8.0));
         if std::mem::take(&mut tag.gone) {
             let holder = tag.holder.take();
             if let (Some(holder), Some(gtin)) = (holder, self.store.gtin_of(&epc)) {
@@ -361,13 +406,27 @@ impl Solver<'_> {
         if step.abs() < STEP_G {
             return;
         }
-        let shelf = self.store.scales[scale].shelf.index();
+        let scale = &self.store.scales[scale];
+        let shelf = scale.shelf.index();
         let facings = self.store.shelves[shelf].facings.iter();
+        let facings = facings.filter(|f| f.from < scale.to && f.to > scale.from);
         let weights = facings.filter_map(|f| Some((f.gtin, self.store.weight_of(f.gtin)?)));
         let off = |weight: f64| (weight - step.abs()).abs();
-        let near = weights.min_by(|a, b| off(a.1).total_cmp(&off(b.1)));
-        if let Some((gtin, _)) = near.filter(|(gtin, _)| !self.tagged.contains(gtin)) {
-            self.act(shelf, gtin, now - REST_S - 0.3, step < 0.0);
+        let at = now - REST_S - 0.3;
+        if step < 0.0 {
+            let near = weights.min_by(|a, b| off(a.1).total_cmp(&off(b.1)));
+            if let Some((gtin, _)) = near.filter(|(gtin, _)| !self.tagged.contains(gtin)) {
+                self.act(shelf, gtin, at, true);
+            }
+        } else if let Some(visit) = self.who(shelf, at) {
+            // Only what somebody holds can be put back.
+            let held = self.visits[visit].items.iter().filter(|(_, n)| **n > 0);
+            let held = held.filter_map(|(gtin, _)| Some((*gtin, self.store.weight_of(*gtin)?)));
+            let near = held.min_by(|a, b| off(a.1).total_cmp(&off(b.1)));
+            let near = near.filter(|(gtin, w)| !self.tagged.contains(gtin) && off(*w) < w / 4.0);
+            if let Some((gtin, _)) = near {
+                give(&mut self.visits[visit], gtin, -1);
+            }
         }
     }
 
@@ -376,6 +435,8 @@ impl Solver<'_> {
             return;
         };
         let now = self.now;
+        self.frames[camera] += 1;
+        let frame = self.frames[camera];
         let center = |s: &Seen| {
             let [x0, y0, x1, y1] = s.bbox;
             Point::new((x0 + x1) / 2.0, (y0 + y1) / 2.0)
@@ -389,9 +450,8 @@ impl Solver<'_> {
         for one in seen.iter().filter(|s| s.class == "product") {
             let at = center(one);
             let size = (one.bbox[2] - one.bbox[0]).min(one.bbox[3] - one.bbox[1]);
-            let likeliest = one.gtins.iter().max_by(|a, b| a.1.total_cmp(b.1));
             let region = regions.iter().find(|(_, outline)| outline.contains(at));
-            let (Some((gtin, _)), Some((shelf, _))) = (likeliest, region) else {
+            let Some((shelf, _)) = region else {
                 continue;
             };
             let places = self.places[camera].iter().enumerate();
@@ -400,11 +460,14 @@ impl Solver<'_> {
                 .min_by(|a, b| a.1.center.distance(at).total_cmp(&b.1.center.distance(at)));
             let Some((i, _)) = near else {
                 self.places[camera].push(Place {
-                    gtin: *gtin,
+                    gtins: one.gtins.clone(),
+                    first: frame,
+                    last: frame,
                     shelf: shelf.index(),
                     center: at,
                     frames: 1,
                     seen_s: now,
+                    gap_s: 0.0,
                     back_s: None,
                     gone: false,
                 });
@@ -414,12 +477,17 @@ impl Solver<'_> {
             matched.insert(i);
             let place = &mut self.places[camera][i];
             place.frames += 1;
-            place.seen_s = now;
+            place.last = frame;
+            let gap_s = now - std::mem::replace(&mut place.seen_s, now);
+            place.gap_s = place.gap_s.max(gap_s.min(5.0));
+            for (gtin, probability) in &one.gtins {
+                *place.gtins.entry(*gtin).or_insert(0.0) += probability;
+            }
             if place.gone {
                 let back = *place.back_s.get_or_insert(now);
                 if now - back > MISSING_S {
                     place.gone = false;
-                    let (shelf, gtin) = (place.shelf, place.gtin);
+                    let (shelf, gtin) = (place.shelf, place.gtin());
                     self.act_seen(shelf, gtin, back, false);
                 }
             }
@@ -435,17 +503,18 @@ impl Solver<'_> {
             if hidden.iter().any(covered) && now - place.seen_s < 10.0 {
                 place.seen_s = now - MISSING_S / 2.0;
             }
-            let missing = now - place.seen_s > MISSING_S && place.frames >= PLACE_FRAMES;
+            let missing = now - place.seen_s > MISSING_S.max(1.5 * place.gap_s) && place.is_sure();
             if missing && !place.gone {
                 place.gone = true;
-                let (shelf, gtin, at) = (place.shelf, place.gtin, place.seen_s);
+                let (shelf, gtin, at) = (place.shelf, place.gtin(), place.seen_s);
                 self.act_seen(shelf, gtin, at, true);
             }
         }
     }
 
     /// What a camera saw counts only where nothing better tells of it.
-    fn act_seen(&mut self, shelf: usize, gtin: Gtin, at: f64, taken: bool) {
+    fn act_seen(&mut self, shelf: usize, gtin: Option<Gtin>, at: f64, taken: bool) {
+        let Some(gtin) = gtin else { return };
         if !self.tagged.contains(&gtin) && self.store.shelves[shelf].scales.is_empty() {
             self.act(shelf, gtin, at, taken);
         }
@@ -465,6 +534,7 @@ impl Solver<'_> {
         }
         let gondola = self.store.shelves[shelf].gondola;
         let front: Segment = self.store.gondolas[gondola.index()].front;
+        let in_sight: BTreeSet<usize> = self.people.iter().filter_map(|p| p.visit).collect();
         let all = self.people.iter_mut().chain(&mut self.lost);
         let away = all.filter_map(|p| {
             let (s, there) = *p
@@ -472,15 +542,22 @@ impl Solver<'_> {
                 .iter()
                 .min_by(|a, b| (a.0 - at).abs().total_cmp(&(b.0 - at).abs()))?;
             let away = front.distance(there);
-            ((s - at).abs() < 1.5 && away < REACH_M).then_some((away, p))
+            let sure = p.frames >= SURE_FRAMES;
+            (sure && (s - at).abs() < 1.5 && away < REACH_M).then_some((away, p))
         });
         let (_, person) = away.min_by(|a, b| a.0.total_cmp(&b.0))?;
         if person.visit.is_none() {
-            person.visit = Some(self.visits.len());
-            self.visits.push(Visit {
-                seen_s: self.now,
-                ..Visit::default()
-            });
+            // Whoever is inside and out of sight, or somebody whom nobody let in.
+            let open = self.visits.iter().enumerate();
+            let open = open.filter(|(i, v)| v.closed_s.is_none() && !in_sight.contains(i));
+            let latest = open.max_by(|a, b| a.1.seen_s.total_cmp(&b.1.seen_s));
+            person.visit = Some(latest.map_or(self.visits.len(), |(i, _)| i));
+            if person.visit == Some(self.visits.len()) {
+                self.visits.push(Visit {
+                    seen_s: self.now,
+                    ..Visit::default()
+                });
+            }
         }
         person.visit
     }
@@ -488,6 +565,7 @@ impl Solver<'_> {
     /// Five times a second: silent tags, people out of sight, visits that are over.
     fn look(&mut self) {
         let now = self.now;
+        self.bind();
         let silent = self
             .tags
             .iter_mut()

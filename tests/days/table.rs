@@ -27,7 +27,7 @@ impl Row {
 }
 
 pub(crate) const HEAD: &str = "column               visits  F1     (95 % of days)   exact   settled wrong/settled \
-                               crossed  take p50  p95  closed p95  naive F1  x real";
+                               crossed  take p50  p95  closed p95  naive F1  x real time";
 
 /// A line of figures.
 pub(crate) fn line(row: &Row) -> String {
@@ -37,10 +37,10 @@ pub(crate) fn line(row: &Row) -> String {
     let (p50, p95) = (percentile(&mut taken, 50), percentile(&mut taken, 95));
     let share = |v: Option<f64>| v.map_or("     -".to_owned(), |v| format!("{v:.4}"));
     let naive = row.naive().and_then(|n| n.f1);
-    let inputs: usize = row.days.iter().map(|d| d.inputs).sum();
+    let length_s: f64 = row.days.iter().map(|d| d.length_s).sum();
     let engine_s: f64 = row.days.iter().map(|d| d.engine_s).sum();
     format!(
-        "{:<20} {:>6}  {} ({low:.3} - {high:.3})  {}  {}  {} ({:>2})   {}   {p50:>5.2} {p95:>5.2}  {:>8.2}   {}  {:>4.1} µs",
+        "{:<20} {:>6}  {} ({low:.3} - {high:.3})  {}  {}  {} ({:>2})   {}   {p50:>5.2} {p95:>5.2}  {:>8.2}   {}  {:>5.0}",
         row.name,
         s.visits,
         share(s.f1),
@@ -51,7 +51,7 @@ pub(crate) fn line(row: &Row) -> String {
         share(s.cross_charged_share),
         s.close_p95_s.unwrap_or(f64::NAN),
         share(naive),
-        engine_s * 1e6 / inputs.max(1) as f64,
+        length_s / engine_s,
     )
 }
 

@@ -257,10 +257,11 @@ struct Shop {
 
 /// SGTIN-96 of a product: its header, filter and partition, the number, a serial.
 fn epc(product: usize, serial: usize) -> Epc {
-    let text = self::product(product).to_string();
-    // Company prefix of 7 digits: partition 5 has 24 and 20 bits.
-    let company: u128 = text[1..8].parse().unwrap();
-    let item: u128 = format!("{}{}", &text[..1], &text[8..13]).parse().unwrap();
+    let number: u128 = self::product(product).to_string().parse().unwrap();
+    // The indicator, 7 digits of a company, 5 of an item, a check digit: partition 5 has 24 and 20
+    // bits.
+    let company = number / 1_000_000 % 10_000_000;
+    let item = number / 10_000_000_000_000 * 100_000 + number / 10 % 100_000;
     let bits = (0x30_u128 << 88) | (1 << 85) | (5 << 82) | (company << 58) | (item << 38);
     let bytes = (bits | serial as u128).to_be_bytes();
     Epc::new(&bytes[4..]).unwrap()

@@ -12,9 +12,11 @@ mod probe;
 pub mod replay;
 mod run;
 mod schema;
-mod score;
+pub mod score;
 mod simulate;
 mod track;
+pub mod trial;
+mod tune;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -60,6 +62,8 @@ enum Command {
     Schema(schema::Args),
     /// Measures receipts against the truth.
     Score(score::Args),
+    /// Fits tunables to recordings whose truth is known.
+    Tune(tune::Args),
     /// Writes recordings of a shop that does not exist.
     Simulate(simulate::Args),
 }
@@ -121,6 +125,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Score(args) => score::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Track(args) => track::run(&args),
+        Command::Tune(args) => tune::run(&args),
     };
     let Err(error) = done else {
         return ExitCode::SUCCESS;

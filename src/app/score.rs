@@ -3,7 +3,7 @@
 //! token in the order of leaving, and anonymous ones by the nearest time of leaving within 45 s.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -25,11 +25,29 @@ pub(super) struct Args {
     json: bool,
 }
 
-#[derive(Debug, Deserialize)]
-struct Truth {
-    token: Option<String>,
-    items: BTreeMap<Gtin, u32>,
-    left_at: Timestamp,
+/// A line of `truth.jsonl`: what a visit carried out.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Truth {
+    pub token: Option<String>,
+    pub items: BTreeMap<Gtin, u32>,
+    pub left_at: Timestamp,
+    /// What was taken and put back when, where the truth says it.
+    #[serde(default)]
+    pub events: Vec<Action>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Action {
+    pub at: Timestamp,
+    pub gtin: Gtin,
+    pub kind: ActionKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActionKind {
+    Taken,
+    Returned,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,22 +66,31 @@ struct PublishedBasket {
     left_at: Option<Timestamp>,
     lines: Vec<PublishedLine>,
     decision: String,
+    #[serde(default)]
+    confidence: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
 struct PublishedLine {
     gtin: Gtin,
     quantity: u32,
+    #[serde(default)]
+    confidence: Option<f64>,
 }
 
 /// A visit's receipt as it stood at the end.
 #[derive(Debug, Clone, PartialEq)]
-struct Receipt {
-    token: Option<String>,
-    left_at: Timestamp,
-    closed_at: Timestamp,
-    items: BTreeMap<Gtin, u32>,
-    settled: bool,
+pub struct Receipt {
+    pub visit: String,
+    pub token: Option<String>,
+    pub left_at: Timestamp,
+    pub closed_at: Timestamp,
+    pub items: BTreeMap<Gtin, u32>,
+    pub settled: bool,
+    /// How likely each line is right, where the event says it.
+    pub lines: Vec<(Gtin, f64)>,
+    /// How likely the whole is right, where the event says it.
+    pub confidence: Option<f64>,
 }
 
 /// How far apart the times of leaving of an anonymous visit and its truth may lie.
@@ -71,7 +98,7 @@ const ANONYMOUS_WINDOW: TimeDelta = TimeDelta::from_millis(45_000);
 
 /// The figures; shares are of 1, times in seconds, `None` where there is nothing to share.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub(super) struct Score {
+pub struct Score {
     /// Visits in the truth.
     pub visits: u32,
     /// Visits with a receipt and no truth, and the other way round.
@@ -96,11 +123,20 @@ pub(super) struct Score {
     pub cross_charged_share: Option<f64>,
     pub close_median_s: Option<f64>,
     pub close_p95_s: Option<f64>,
+    /// Receipts that are exactly right and were settled without review.
+    #[serde(skip)]
+    pub exact_settled: u32,
+    /// Settled receipts, those without a truth, too.
+    #[serde(skip)]
+    pub settled_all: u32,
+    /// From leaving to the receipt, visit by visit, seconds.
+    #[serde(skip)]
+    pub waits: Vec<f64>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let truth = read_truth(&args.truth)?;
-    let receipts = read_receipts(&args.events)?;
+    let truth = truths(&args.truth.display().to_string(), &text(&args.truth)?)?;
+    let receipts = receipts(&args.events.display().to_string(), &text(&args.events)?)?;
     let score = score(&truth, &receipts);
     super::print(&if args.json {
         serde_json::to_string(&score)?
@@ -110,26 +146,28 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read_truth(path: &std::path::Path) -> anyhow::Result<Vec<Truth>> {
-    lines(path)?
-        .into_iter()
-        .map(|(n, line)| {
-            serde_json::from_str(&line).with_context(|| format!("{}:{n}", path.display()))
-        })
+fn text(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+/// The truth as a file has it; `name` is how problems name that.
+pub fn truths(name: &str, text: &str) -> anyhow::Result<Vec<Truth>> {
+    lines(text)
+        .map(|(n, line)| serde_json::from_str(line).with_context(|| format!("{name}:{n}")))
         .collect()
 }
 
-fn lines(path: &std::path::Path) -> anyhow::Result<Vec<(usize, String)>> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    let numbered = text.lines().enumerate().map(|(i, l)| (i + 1, l.to_owned()));
-    Ok(numbered.filter(|(_, l)| !l.trim().is_empty()).collect())
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let numbered = text.lines().enumerate().map(|(i, l)| (i + 1, l));
+    numbered.filter(|(_, l)| !l.trim().is_empty())
 }
 
-fn read_receipts(path: &std::path::Path) -> anyhow::Result<Vec<Receipt>> {
+/// The receipts of a file of events, as they stand at its end; `name` is how problems name it.
+pub fn receipts(name: &str, text: &str) -> anyhow::Result<Vec<Receipt>> {
     let mut by_visit: BTreeMap<String, Receipt> = BTreeMap::new();
-    for (n, line) in lines(path)? {
-        let place = || format!("{}:{n}", path.display());
-        let event: Published = serde_json::from_str(&line).with_context(place)?;
+    for (n, line) in lines(text) {
+        let place = || format!("{name}:{n}");
+        let event: Published = serde_json::from_str(line).with_context(place)?;
         if !matches!(
             event.kind.as_str(),
             "basketd.basket.closed" | "basketd.basket.adjusted"
@@ -137,41 +175,46 @@ fn read_receipts(path: &std::path::Path) -> anyhow::Result<Vec<Receipt>> {
             continue;
         }
         let basket: PublishedBasket = serde_json::from_value(event.data).with_context(place)?;
-        let mut items = BTreeMap::new();
-        for line in &basket.lines {
-            *items.entry(line.gtin).or_insert(0) += line.quantity;
+        let visit = basket.visit.clone();
+        let before = by_visit.get(&visit);
+        if before.is_none() && basket.left_at.is_none() {
+            anyhow::bail!("{}: visit {visit} was adjusted but never closed", place());
         }
-        let settled = basket.decision == "settle";
-        if let Some(left_at) = basket.left_at {
-            let (token, closed_at) = (basket.token, event.time);
-            by_visit.insert(
-                basket.visit,
-                Receipt {
-                    token,
-                    left_at,
-                    closed_at,
-                    items,
-                    settled,
-                },
-            );
-        } else if let Some(receipt) = by_visit.get_mut(&basket.visit) {
-            receipt.items = items;
-            receipt.settled = settled;
-        } else {
-            anyhow::bail!(
-                "{}: visit {} was adjusted but never closed",
-                place(),
-                basket.visit
-            );
-        }
+        let receipt = receipt(event.time, basket, before);
+        by_visit.insert(visit, receipt);
     }
     let mut receipts: Vec<Receipt> = by_visit.into_values().collect();
     receipts.sort_by(|a, b| (a.left_at, &a.token).cmp(&(b.left_at, &b.token)));
     Ok(receipts)
 }
 
+/// What a closed or adjusted basket makes of the receipt before it.
+fn receipt(at: Timestamp, basket: PublishedBasket, before: Option<&Receipt>) -> Receipt {
+    let mut items = BTreeMap::new();
+    for line in &basket.lines {
+        *items.entry(line.gtin).or_insert(0) += line.quantity;
+    }
+    let lines = basket.lines.iter();
+    let lines = lines.filter_map(|line| Some((line.gtin, line.confidence?)));
+    let closed = match (basket.left_at, before) {
+        (None, Some(before)) => (before.token.clone(), before.left_at, before.closed_at),
+        (left_at, _) => (basket.token, left_at.unwrap_or(at), at),
+    };
+    let (token, left_at, closed_at) = closed;
+    Receipt {
+        visit: basket.visit,
+        token,
+        left_at,
+        closed_at,
+        items,
+        settled: basket.decision == "settle",
+        lines: lines.collect(),
+        confidence: basket.confidence,
+    }
+}
+
 /// For each truth the place of its receipt.
-fn pair(truth: &[Truth], receipts: &[Receipt]) -> Vec<Option<usize>> {
+pub fn pair(truth: &[Truth], receipts: &[Receipt]) -> Vec<Option<usize>> {
     let mut order: Vec<usize> = (0..truth.len()).collect();
     order.sort_by_key(|i| truth[*i].left_at);
     let mut used = vec![false; receipts.len()];
@@ -202,14 +245,14 @@ fn pair(truth: &[Truth], receipts: &[Receipt]) -> Vec<Option<usize>> {
     paired
 }
 
-fn score(truth: &[Truth], receipts: &[Receipt]) -> Score {
+/// Measures receipts against what really happened.
+pub fn score(truth: &[Truth], receipts: &[Receipt]) -> Score {
     let paired = pair(truth, receipts);
     let mut s = Score {
         visits: truth.len() as u32,
         ..Score::default()
     };
     let (mut missing, mut wrong) = (BTreeMap::new(), BTreeMap::new());
-    let mut waits = Vec::new();
     let none = BTreeMap::new();
     for (t, r) in truth.iter().zip(&paired) {
         let receipt = r.and_then(|r| receipts.get(r));
@@ -220,15 +263,16 @@ fn score(truth: &[Truth], receipts: &[Receipt]) -> Score {
         s.exact += u32::from(exact);
         if let Some(receipt) = receipt {
             s.settled += u32::from(receipt.settled);
+            s.exact_settled += u32::from(receipt.settled && exact);
             s.settled_wrong += u32::from(receipt.settled && !exact);
-            waits.push(receipt.closed_at.secs_since(t.left_at));
+            s.waits.push(receipt.closed_at.secs_since(t.left_at));
         }
     }
-    let mut settled_unexpected = 0;
+    s.settled_all = s.settled;
     for (r, receipt) in receipts.iter().enumerate() {
         if !paired.contains(&Some(r)) {
             s.unexpected += 1;
-            settled_unexpected += u32::from(receipt.settled);
+            s.settled_all += u32::from(receipt.settled);
             s.settled_wrong += u32::from(receipt.settled && !receipt.items.is_empty());
             s.count(&none, &receipt.items, &mut missing, &mut wrong);
         }
@@ -237,11 +281,33 @@ fn score(truth: &[Truth], receipts: &[Receipt]) -> Score {
         .iter()
         .map(|(gtin, n): (&Gtin, &u32)| *n.min(missing.get(gtin).unwrap_or(&0)));
     s.cross_charged = crossed.sum();
-    s.finish(waits, settled_unexpected);
+    s.finish();
     s
 }
 
 impl Score {
+    /// All of them as if they were of one day.
+    pub fn sum<'a>(scores: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all = Self::default();
+        for s in scores {
+            all.visits += s.visits;
+            all.unexpected += s.unexpected;
+            all.without_receipt += s.without_receipt;
+            all.items += s.items;
+            all.charged += s.charged;
+            all.right += s.right;
+            all.exact += s.exact;
+            all.settled += s.settled;
+            all.settled_all += s.settled_all;
+            all.exact_settled += s.exact_settled;
+            all.settled_wrong += s.settled_wrong;
+            all.cross_charged += s.cross_charged;
+            all.waits.extend(&s.waits);
+        }
+        all.finish();
+        all
+    }
+
     fn count(
         &mut self,
         truth: &BTreeMap<Gtin, u32>,
@@ -262,7 +328,7 @@ impl Score {
         }
     }
 
-    fn finish(&mut self, mut waits: Vec<f64>, settled_unexpected: u32) {
+    fn finish(&mut self) {
         let share = |part: u32, whole: u32| {
             (whole > 0).then(|| round_to(f64::from(part) / f64::from(whole), 4))
         };
@@ -271,8 +337,9 @@ impl Score {
         self.f1 = share(2 * self.right, self.charged + self.items);
         self.exact_share = share(self.exact, self.visits);
         self.settled_share = share(self.settled, self.visits);
-        self.settled_wrong_share = share(self.settled_wrong, self.settled + settled_unexpected);
+        self.settled_wrong_share = share(self.settled_wrong, self.settled_all);
         self.cross_charged_share = share(self.cross_charged, self.items);
+        let mut waits = self.waits.clone();
         self.close_median_s = median(&mut waits).map(|s| round_to(s, 3));
         let p95 = (waits.len() * 95).div_ceil(100).saturating_sub(1);
         self.close_p95_s = waits.get(p95).map(|s| round_to(*s, 3));
@@ -334,11 +401,14 @@ mod tests {
     fn receipt(token: Option<&str>, left_s: i64, items: &[(u64, u32)], settled: bool) -> Receipt {
         let left_at = Timestamp::from_micros(left_s * 1_000_000);
         Receipt {
+            visit: String::new(),
             token: token.map(str::to_owned),
             left_at,
             closed_at: left_at + TimeDelta::from_millis(2000),
             items: items.iter().map(|(g, n)| (gtin(*g), *n)).collect(),
             settled,
+            lines: Vec::new(),
+            confidence: None,
         }
     }
 
@@ -347,6 +417,7 @@ mod tests {
             token: token.map(str::to_owned),
             items: items.iter().map(|(g, n)| (gtin(*g), *n)).collect(),
             left_at: Timestamp::from_micros(left_s * 1_000_000),
+            events: Vec::new(),
         }
     }
 

@@ -28,13 +28,14 @@ fn day(folder: &Path, seed: u64, tables: &str) -> PathBuf {
     fs::create_dir(&folder).unwrap();
     let day = sim::Day::new(sim::Options {
         seed,
-        visits: 2,
+        story: sim::Story::Day {
+            visits: 2,
+            crowd: 1.0,
+        },
         sensors: sim::Sensors::ScaleFloor,
         noise: sim::Noise::Nominal,
         shop: sim::ShopKind::Kiosk,
-        scene: None,
         given: None,
-        crowd: 1.0,
     })
     .unwrap();
     fs::write(
@@ -44,7 +45,7 @@ fn day(folder: &Path, seed: u64, tables: &str) -> PathBuf {
     .unwrap();
     fs::write(folder.join("catalog.csv"), &day.catalog).unwrap();
     let out = File::create(folder.join("recording.mcap")).unwrap();
-    let truth = day.run(BufWriter::new(out)).unwrap();
+    let truth = day.run(BufWriter::new(out)).unwrap().truth;
     fs::write(folder.join("truth.jsonl"), truth).unwrap();
     folder
 }

@@ -114,13 +114,14 @@ fn row(n: usize, shop: &Shop, each: f64, before: &mut Option<f64>) {
 fn rush() {
     let day = sim::Day::new(sim::Options {
         seed: 1,
-        visits: 60,
+        story: sim::Story::Day {
+            visits: 60,
+            crowd: 30.0,
+        },
         sensors: sim::Sensors::All,
         noise: sim::Noise::Nominal,
         shop: sim::ShopKind::Hall,
-        scene: None,
         given: None,
-        crowd: 30.0,
     })
     .unwrap();
     let mut open = |_: &str| Ok(day.catalog.clone());

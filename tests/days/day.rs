@@ -112,8 +112,9 @@ pub(crate) struct Shop {
     pub(crate) truths: Vec<Truth>,
 }
 
-/// Crowds of this size are inside on average.
-const CROWD: f64 = 2.0;
+/// People inside, on average: a kiosk of 4 m by 1.4 m holds few.
+const KIOSK_CROWD: f64 = 1.0;
+const HALL_CROWD: f64 = 2.0;
 
 pub(crate) fn play(plan: &Plan, also: &Also) -> Played {
     let folder = tempfile::tempdir().unwrap();
@@ -123,7 +124,10 @@ pub(crate) fn play(plan: &Plan, also: &Also) -> Played {
 fn simulate(plan: &Plan, also: &Also, folder: &Path) -> Shop {
     let day = sim::Day::new(sim::Options {
         seed: plan.seed,
-        visits: plan.visits,
+        story: sim::Story::Day {
+            visits: plan.visits,
+            crowd: if plan.kiosk { KIOSK_CROWD } else { HALL_CROWD },
+        },
         sensors: plan.column.sensors(),
         noise: if plan.harsh {
             sim::Noise::Harsh
@@ -135,16 +139,14 @@ fn simulate(plan: &Plan, also: &Also, folder: &Path) -> Shop {
         } else {
             sim::ShopKind::Hall
         },
-        scene: None,
         given: None,
-        crowd: CROWD,
     })
     .unwrap();
     let text = format!("{}\n{}", day.store, also.store);
     let store = read_store(&text, |_| Ok(day.catalog.clone()));
     let recording = folder.join("recording.mcap");
     let out = BufWriter::new(File::create(&recording).unwrap());
-    let truth = day.run(out).unwrap();
+    let truth = day.run(out).unwrap().truth;
     Shop {
         store,
         recording,

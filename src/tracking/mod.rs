@@ -98,6 +98,8 @@ pub struct Tracking {
     encounters: BTreeMap<(TrackId, TrackId), Encounter>,
     /// Tracks that ended within the last minutes, for questions about their past.
     ended: BTreeMap<TrackId, Person>,
+    /// When each camera last gave a frame, by its index.
+    frames: Vec<Option<Timestamp>>,
     next: u64,
     /// How much later than captured frames arrive, seconds, at most of late.
     lag: TimeDelta,
@@ -119,6 +121,11 @@ const MISTAKEN_LOG: f64 = -3.4;
 const THRESHOLD_M: f64 = 0.45;
 /// Who walks up to a threshold and back has come from this much further inside, metres.
 const TURN_M: f64 = 0.6;
+/// Who is found at a door was lost there just now, or is somebody new.
+const DOOR_GAP_S: f64 = 4.0;
+const DOOR_REACH_M: f64 = 1.5;
+/// A camera is at work whose last frame is no older than this.
+const AT_WORK: TimeDelta = TimeDelta::from_millis(1_500);
 /// A detection weaker than this starts nobody.
 const STRONG: f64 = 0.5;
 const WEAK: f64 = 0.2;
@@ -138,6 +145,7 @@ impl Tracking {
             apart: BTreeMap::new(),
             encounters: BTreeMap::new(),
             ended: BTreeMap::new(),
+            frames: vec![None; store.cameras.len()],
             next: 0,
             lag: TimeDelta::ZERO,
             deadline: None,
@@ -191,6 +199,7 @@ impl Tracking {
         for sight in &mut sights {
             sight.correct(&self.biases[seen.camera.index()]);
         }
+        self.frames[seen.camera.index()] = Some(captured_at);
         self.update(seen.camera, captured_at, &sights);
         self.part(seen.camera, captured_at, out);
         self.confirm(captured_at, out);
@@ -425,9 +434,14 @@ impl Tracking {
             (distance.min(straight) < reach && likeness < 1.0).then_some(cost)
         };
         let at_door = self.floor.near_entry(found.first_position());
+        let here = |p: &Person| {
+            let gap = found.first_seen().secs_since(p.last_seen());
+            gap < DOOR_GAP_S && p.position().distance(found.first_position()) < DOOR_REACH_M
+        };
         let lost = self
             .people
             .iter()
+            .filter(|(_, p)| !at_door || here(p))
             .filter_map(|(id, p)| Some((cost(p)?, *id)));
         // Somebody at a door is as a rule somebody new.
         let near = lost.filter(|(c, _)| !at_door || *c < 0.5);
@@ -440,7 +454,12 @@ impl Tracking {
         let mut over = Vec::new();
         for (id, person) in people {
             let unseen = at.secs_since(person.last_seen());
-            if let Some((left_at, zone)) = floor.left(person, unseen, at) {
+            let at_work =
+                |c: &CameraIx| self.frames[c.index()].is_some_and(|last| at - last < AT_WORK);
+            let watched = person.last_cameras().all(at_work);
+            let gone = floor.left(person, unseen, at);
+            let gone = gone.or_else(|| floor.gone(person, unseen).filter(|_| watched));
+            if let Some((left_at, zone)) = gone {
                 over.push((
                     *id,
                     TrackEvent::Left {

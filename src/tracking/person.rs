@@ -335,6 +335,16 @@ impl Person {
         self.seen_by.values().filter(|t| at - **t < lately).count()
     }
 
+    /// The cameras that saw him within a second of when he was last seen.
+    pub(super) fn last_cameras(&self) -> impl Iterator<Item = &CameraIx> {
+        let second = TimeDelta::from_millis(1_000);
+        let lately = self
+            .seen_by
+            .iter()
+            .filter(move |(_, t)| self.last_seen - **t < second);
+        lately.map(|(camera, _)| camera)
+    }
+
     pub(super) fn seen_by_at(&self, camera: CameraIx, at: Timestamp) -> bool {
         self.last_by == (camera, at)
     }

@@ -31,6 +31,9 @@ struct Door {
 const DOOR_SLACK: TimeDelta = TimeDelta::from_millis(2_500);
 /// Who is not seen at an exit for so long has gone whatever its door says, seconds.
 const GONE_S: f64 = 6.0;
+/// Who was lost this near a way out, metres, and is not seen for so long, seconds, has gone.
+const GONE_M: f64 = 2.0;
+const GONE_UNSEEN_S: f64 = 9.0;
 /// How far outside of the hull a person in the store may seem to be, metres.
 const MARGIN_M: f64 = 0.25;
 /// Who is this near an exit and walks towards it at this pace is on his way out.
@@ -196,6 +199,20 @@ impl Floor {
         // He was out when he had covered what was left of the zone, within a second.
         let rest = (self.depth(position) / velocity.norm().max(0.5)).min(1.0);
         Some((person.last_seen() + TimeDelta::from_secs(rest), zone))
+    }
+
+    /// When and through which zone somebody has gone who was lost not far from a way out, and whom no
+    /// camera there has seen since: he went out behind something or somebody.
+    pub(super) fn gone(&self, person: &Person, unseen: f64) -> Option<(Timestamp, ZoneIx)> {
+        let exits = self.exits.iter();
+        let distances = exits.map(|(z, polygon)| (polygon.distance(person.position()), *z));
+        let nearest = distances.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let (distance, zone) = nearest.filter(|(d, _)| *d < GONE_M)?;
+        if !person.been_inside || unseen < GONE_UNSEEN_S {
+            return None;
+        }
+        let way = TimeDelta::from_secs(distance + 0.5);
+        Some((person.last_seen() + way, zone))
     }
 
     /// How far inside the hull a point lies, metres.

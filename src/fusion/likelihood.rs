@@ -1,7 +1,7 @@
 //! How well a set of items explains a step of a shelf's scales: the total load tightly, its
 //! spread over the plates loosely, since footprints and cross-talk are not known.
 
-use crate::shelf::WeightStep;
+use crate::shelf::{PlateStep, WeightStep};
 use crate::store::{Scale, Store};
 use crate::units::signal::{log_normal, log_sum_exp};
 
@@ -16,6 +16,11 @@ pub(super) struct Load {
 /// Half of the width over which an item's load spreads, metres: bottles and bags are 6 to 15 cm
 /// wide.
 const HALF_FOOTPRINT_M: f64 = 0.045;
+
+/// Plates that touch feel at most so much of what their neighbours bear.
+const MOST_LEAK: f64 = 0.08;
+/// What they feel of it where a step does not tell, and how sure that is.
+const USUAL_LEAK: (f64, f64) = (0.015, 0.012);
 
 /// What a step says, plate by plate over the whole shelf.
 pub(super) struct Measured<'a> {
@@ -32,8 +37,13 @@ impl<'a> Measured<'a> {
             let (grams, sigma) = changed.map_or((0.0, quiet), |p| (p.grams, p.sigma));
             (&store.scales[ix.index()], grams, sigma)
         };
-        let total = step.plates.iter().map(|p| p.grams).sum();
+        let felt: f64 = step.plates.iter().map(|p| p.grams).sum();
         let variance: f64 = step.plates.iter().map(|p| p.sigma * p.sigma).sum();
+        let several = store.shelf(step.shelf).scales.len() > 1;
+        let (leak, unsure) = if several { leak(step) } else { (0.0, 0.0) };
+        // What a plate bears it leaks to the neighbours on both sides.
+        let total = felt / (1.0 + 2.0 * leak);
+        let variance = variance + (2.0 * unsure * felt) * (2.0 * unsure * felt);
         Self {
             plates: store.shelf(step.shelf).scales.iter().map(plate).collect(),
             total,
@@ -123,6 +133,27 @@ fn share(scale: &Scale, x: f64) -> f64 {
     let from = scale.from.max(x - HALF_FOOTPRINT_M);
     let to = scale.to.min(x + HALF_FOOTPRINT_M);
     ((to - from) / (2.0 * HALF_FOOTPRINT_M)).clamp(0.0, 1.0)
+}
+
+/// The share of its load that a plate leaks to a neighbour, and how sure that is: the outermost
+/// plates of a step that changed by a few hundredths of what the next ones did bear nothing.
+fn leak(step: &WeightStep) -> (f64, f64) {
+    let ratio = |outer: Option<&PlateStep>, inner: Option<&PlateStep>| {
+        let ratio = outer?.grams / inner?.grams;
+        (0.0..MOST_LEAK).contains(&ratio).then_some(ratio)
+    };
+    let plates = &step.plates;
+    let n = plates.len();
+    if n == 1 {
+        return (0.0, 0.003);
+    }
+    let left = ratio(plates.first(), plates.get(1));
+    let right = ratio(plates.last(), plates.get(n - 2));
+    match (left, right) {
+        (Some(a), Some(b)) => ((a + b) / 2.0, 0.004),
+        (Some(a), None) | (None, Some(a)) => (a, 0.006),
+        (None, None) => USUAL_LEAK,
+    }
 }
 
 /// Counts through all combinations of places.

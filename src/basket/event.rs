@@ -96,6 +96,8 @@ pub struct Receipt {
     pub lines: Vec<Line>,
     /// In the currency's smallest unit.
     pub total: u64,
+    /// Probability that every line of it is right and none is missing.
+    pub confidence: f64,
     /// Whether a person must look at it before it is charged.
     pub review: bool,
     pub reasons: Vec<String>,

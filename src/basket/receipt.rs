@@ -44,6 +44,7 @@ pub(super) fn compose(
     Receipt {
         lines,
         total,
+        confidence,
         review,
         reasons,
     }

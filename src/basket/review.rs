@@ -197,6 +197,7 @@ impl Baskets {
         Receipt {
             total: super::receipt::total(&lines),
             lines,
+            confidence: 1.0,
             review: false,
             reasons: Vec::new(),
         }

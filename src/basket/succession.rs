@@ -82,6 +82,7 @@ impl Baskets {
         let receipt = Receipt {
             total: super::receipt::total(&lines),
             lines,
+            confidence: 0.0,
             review: true,
             reasons: vec![Forced::StateLost.reason().to_owned()],
         };

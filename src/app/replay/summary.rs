@@ -165,13 +165,16 @@ impl Summary {
             total,
             review,
             reasons,
+            confidence,
         } = &basket.receipt;
         let who = basket.token.as_deref().unwrap_or("anonymous");
         let decision = if *review { "review" } else { "settle" };
         writeln!(
             out,
-            "{}  {who}  left {}  {decision}",
-            basket.visit, basket.left_at
+            "{}  {who}  left {}  {decision}  {:.1} % sure",
+            basket.visit,
+            basket.left_at,
+            100.0 * confidence
         )?;
         for line in lines {
             writeln!(

@@ -188,6 +188,9 @@ pub struct BasketClosed<'a> {
     /// Of all amounts.
     #[schemars(with = "shape::Currency")]
     pub currency: &'a str,
+    /// Probability that every line is right and none is missing.
+    #[schemars(with = "shape::Probability")]
+    pub confidence: f64,
     /// What is to be done with the basket.
     pub decision: Decision,
     /// Why somebody must look at it.
@@ -208,6 +211,9 @@ pub struct BasketAdjusted<'a> {
     /// Of all amounts.
     #[schemars(with = "shape::Currency")]
     pub currency: &'a str,
+    /// Probability that every line is right and none is missing.
+    #[schemars(with = "shape::Probability")]
+    pub confidence: f64,
     /// What is to be done with the basket.
     pub decision: Decision,
     /// Why it changed.

@@ -580,22 +580,25 @@ fn gate_read_points(store: &Store, gate: Option<GateIx>) -> Vec<ReadPoint> {
 /// reads of tags near the door are common (86 % of static tags near a gate were heard in a
 /// published set of 90 passages), so a read says less than its absence or its timing.
 fn gate_log_ratio(reads: &[Sighting], gates: &[ReadPoint], left_at: Timestamp) -> f64 {
-    let from = left_at - TimeDelta::from_millis(3000);
-    let to = left_at + TimeDelta::from_millis(1500);
-    let heard = reads
-        .iter()
-        .filter(|r| gates.contains(&r.place) && r.at >= from && r.at <= to);
-    let heard = heard.count();
+    let from = left_at - TimeDelta::from_millis(3500);
+    let (near, past) = (TimeDelta::from_millis(900), TimeDelta::from_millis(1500));
+    let at_gate = |r: &&Sighting| gates.contains(&r.place) && r.at >= from && r.at <= left_at + past;
+    let heard = reads.iter().filter(at_gate).count();
+    // A tag is loudest to the gate just as it passes; one heard before and no more has gone with
+    // somebody else.
+    let passing = |r: &&Sighting| r.at >= left_at - near && r.at <= left_at + near;
+    let passing = reads.iter().filter(at_gate).filter(passing).count();
     let inside = reads
         .iter()
-        .filter(|r| r.at > to + TimeDelta::from_millis(1000))
+        .filter(|r| r.at > left_at + past + TimeDelta::from_millis(1000))
         .count();
     let ln = libm::log;
-    let (mut carried, mut not) = match heard {
-        0 => (ln(0.12), ln(0.65)),
-        1 => (ln(0.14), ln(0.15)),
-        2..=4 => (ln(0.34), ln(0.12)),
-        _ => (ln(0.40), ln(0.08)),
+    let (mut carried, mut not) = match (heard, passing) {
+        (0, _) => (ln(0.12), ln(0.65)),
+        (_, 0) => (ln(0.04), ln(0.16)),
+        (_, 1) => (ln(0.16), ln(0.10)),
+        (_, 2..=3) => (ln(0.30), ln(0.06)),
+        _ => (ln(0.38), ln(0.03)),
     };
     if inside > 0 {
         carried += ln(0.05);

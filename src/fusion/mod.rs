@@ -196,6 +196,7 @@ impl Fusion {
                 before,
                 ..
             } => {
+                self.on_back_home(after, epc, out);
                 self.on_tag_move(
                     store,
                     at,
@@ -550,6 +551,16 @@ impl Fusion {
         }
     }
 
+    /// A tag that stands on a shelf again after a visit left was not carried out by that visit.
+    fn on_back_home(&mut self, after: Timestamp, epc: Epc, out: &mut Vec<Decision>) {
+        for visit in self.carriers.gone_before(after) {
+            let changed = self.clusters.reweigh_one(visit, epc, BACK_HOME_LOG);
+            if !changed.is_empty() {
+                out.push(Decision::Reweighed(changed));
+            }
+        }
+    }
+
     /// Forgets a visit that is closed and can no longer change.
     pub fn forget(&mut self, visit: VisitId, now: Timestamp) {
         self.clusters.forget(visit);
@@ -565,6 +576,9 @@ impl Fusion {
 /// Log likelihood of one read inside the store of a tag that was carried out seconds before:
 /// a late report or a read through the door.
 const HEARD_INSIDE_LOG: f64 = -2.0;
+
+/// The same of one that settled on a shelf.
+const BACK_HOME_LOG: f64 = -8.0;
 
 fn gate_read_points(store: &Store, gate: Option<GateIx>) -> Vec<ReadPoint> {
     let points = store.antennas.iter().map(|a| a.read_point);

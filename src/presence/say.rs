@@ -25,6 +25,9 @@ pub struct TagSay {
 /// several turns at once.
 const MOST: f64 = 7.0;
 const LEAST: f64 = -6.0;
+/// The most that missed turns alone say: they do not come one by one, and on simulated days a third
+/// of the tags that fell silent stood where they had stood.
+const MOST_MISSED: f64 = 4.0;
 /// Chance a turn that a tag carried before its shelf is heard by it.
 const NEAR: f64 = 0.25;
 /// The most that a tag says for having come: who stands before a shelf holds what he carries
@@ -141,7 +144,7 @@ impl Presence {
             - 0.2)
             .floor();
         let missed = (due - turns_heard).clamp(0.0, 12.0);
-        log += missed * libm::log((1.0 - NEAR) / (1.0 - hit));
+        log += (missed * libm::log((1.0 - NEAR) / (1.0 - hit))).min(MOST_MISSED);
         log += elsewhere(tag, antenna, since);
         log.clamp(LEAST, MOST)
     }

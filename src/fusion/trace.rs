@@ -191,8 +191,16 @@ impl Scene<'_> {
         let accounts_told: Vec<Weighed> = all.into_iter().map(|(_, w)| w).collect();
         let act = |n: usize| {
             let acts = accounts[n].acts.iter().enumerate();
-            acts.map(|(i, a)| self.act(carriers, a, i, (n, told), UnitId(first.0.saturating_add(i as u64))))
-                .collect()
+            acts.map(|(i, a)| {
+                self.act(
+                    carriers,
+                    a,
+                    i,
+                    (n, told),
+                    UnitId(first.0.saturating_add(i as u64)),
+                )
+            })
+            .collect()
         };
         let (from, to) = (self.interaction.began(), self.interaction.ended());
         let middle = from + TimeDelta::from_micros((to - from).as_micros() / 2);
@@ -285,11 +293,7 @@ impl Scene<'_> {
 
     /// Where about the interaction took place, metres along the front.
     fn along(&self) -> f64 {
-        let length = self
-            .store
-            .gondola_of(self.interaction.shelf)
-            .front
-            .length();
+        let length = self.store.gondola_of(self.interaction.shelf).front.length();
         let places = self.interaction.pieces.iter().filter_map(|p| match p {
             Piece::Count(step) => Some(step.along),
             Piece::Weight(step) => step.middle(self.store),

@@ -2,6 +2,8 @@
 //! each, who stood where, and what came later. It is put together only where somebody wants to know,
 //! after the decision, and changes none.
 
+use std::collections::BTreeMap;
+
 use super::hypothesis::{Account, Act, Possible};
 use super::interaction::{Interaction, Piece};
 use super::who::{Carriers, Who};
@@ -49,8 +51,18 @@ pub struct Decided {
     pub accounts: Vec<Weighed>,
     /// Of the acts of the first account.
     pub acts: Vec<ActTrace>,
-    /// The visits that can have had a hand in any of it, with where they stood.
-    pub near: Vec<(VisitId, Option<Stood>)>,
+    /// The visits that can have had a hand in any of it.
+    pub near: Vec<Near>,
+}
+
+/// Somebody who can have had a hand in an interaction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Near {
+    pub visit: VisitId,
+    /// Probability that one of its acts was this visit's.
+    pub acted: f64,
+    /// `None` where nobody saw.
+    pub stood: Option<Stood>,
 }
 
 /// An account with what it came to.
@@ -148,8 +160,8 @@ impl Late {
     }
 }
 
-/// Tags shown beside an act's own.
-const TAGS: usize = 3;
+/// Tags shown of an act.
+const TAGS: usize = 2;
 /// How long before it left the gate's reads are looked for.
 const BEFORE_GATE: TimeDelta = TimeDelta::from_millis(3000);
 
@@ -214,7 +226,11 @@ impl Scene<'_> {
             acts: first_place.map_or_else(Vec::new, act),
             accounts: accounts_told,
             near: near
-                .map(|visit| (visit, self.stood(carriers, visit, along, middle)))
+                .map(|visit| Near {
+                    visit,
+                    acted: acted(told, visit),
+                    stood: self.stood(carriers, visit, along, middle),
+                })
                 .collect(),
         }
     }
@@ -328,6 +344,11 @@ impl Scene<'_> {
     }
 }
 
+fn acted(told: &[Told], visit: VisitId) -> f64 {
+    let by = told.iter().filter(|(_, who, _)| who.contains(&Some(visit)));
+    by.map(|(p, _, _)| p).sum()
+}
+
 fn weighed(account: &Account, whos: &[Who], told: &[Told], n: usize) -> Weighed {
     let of_account = || told.iter().filter(|(_, _, account)| *account == n);
     let best = of_account().next();
@@ -359,8 +380,14 @@ impl Fusion {
         gates: &[ReadPoint],
         left_at: Timestamp,
     ) -> AtGate {
-        let tag = |(unit, held): (world::Unit, f64)| {
-            let epc = unit.epc?;
+        // A tag can be of several units: it was taken, put back unseen, and taken.
+        let mut held: BTreeMap<Epc, (Gtin, f64)> = BTreeMap::new();
+        for (unit, p) in self.clusters.units_of(visit) {
+            if let Some(epc) = unit.epc {
+                held.entry(epc).or_insert((unit.gtin, 0.0)).1 += p;
+            }
+        }
+        let tag = |(epc, (gtin, held)): (Epc, (Gtin, f64))| {
             let reads = self.sightings.get(&epc).map_or(&[][..], Vec::as_slice);
             let here = reads
                 .iter()
@@ -369,19 +396,18 @@ impl Fusion {
                 let (first, _, n) = heard.unwrap_or((read.at, read.at, 0));
                 Some((first, read.at, n + 1))
             });
-            Some(GateTag {
+            GateTag {
                 epc,
-                gtin: unit.gtin,
-                held,
+                gtin,
+                held: held.min(1.0),
                 gate,
                 log: gate_log_ratio(reads, gates, left_at),
-            })
+            }
         };
-        let units = self.clusters.units_of(visit).into_iter();
         AtGate {
             visit,
             left_at,
-            tags: units.filter_map(tag).collect(),
+            tags: held.into_iter().map(tag).collect(),
         }
     }
 }

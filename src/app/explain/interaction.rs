@@ -48,7 +48,11 @@ impl Teller<'_> {
 
     pub(super) fn body(&self, out: &mut String, d: &Decided) {
         for (i, piece) in d.pieces.iter().enumerate() {
-            row(out, if i == 0 { "heard" } else { "" }, &self.piece(piece));
+            row(
+                out,
+                if i == 0 { "evidence" } else { "" },
+                &self.piece(piece),
+            );
         }
         if d.restock {
             row(out, "so", "staff was filling the shelf: no shopper's doing");
@@ -64,7 +68,7 @@ impl Teller<'_> {
                 percent(group.probability),
                 self.what(&group.what)
             );
-            row(out, if i == 0 { "was it" } else { "" }, &text);
+            row(out, if i == 0 { "accounts" } else { "" }, &text);
         }
         if let [first, second, ..] = &groups[..] {
             self.why(out, first, second);
@@ -73,9 +77,13 @@ impl Teller<'_> {
             self.act(out, d, i, act);
         }
         if d.acts.is_empty() {
-            for (visit, stood) in &d.near {
-                let stood = stood.map_or_else(|| "nobody saw where".to_owned(), |s| place(&s));
-                row(out, "near", &format!("{} stood {stood}", self.one(*visit)));
+            for near in &d.near {
+                let one = self.one(near.visit);
+                let text = match near.stood {
+                    Some(stood) => format!("{one} stood {}", place(&stood)),
+                    None => format!("nobody saw where {one} stood"),
+                };
+                row(out, "near", &text);
             }
         }
     }
@@ -144,11 +152,11 @@ impl Teller<'_> {
         };
         let before = heard.before.map(|at| self.local.time(at));
         match before {
-            Some(at) => text.push_str(&format!("heard here last at {at} before")),
+            Some(at) => text.push_str(&format!("heard here last at {at}")),
             None => text.push_str("not heard here shortly before"),
         }
         match (heard.since, heard.weaker_db) {
-            (None, _) => text.push_str(", silent since"),
+            (None, _) => text.push_str(", and no more since"),
             (Some((_, last, n)), weaker) => {
                 let level = match weaker {
                     Some(db) if db > 3.0 => format!(", {db:.0} dB weaker"),
@@ -157,11 +165,14 @@ impl Teller<'_> {
                     None => String::new(),
                 };
                 let last = self.local.time(last);
-                text.push_str(&format!(", then {n} reads to {last}{level}"));
+                text.push_str(&format!(
+                    ", since then {}, the last at {last}{level}",
+                    times(n)
+                ));
             }
         }
         if heard.elsewhere {
-            text.push_str(", since heard elsewhere");
+            text.push_str(", also heard elsewhere");
         }
         text
     }
@@ -298,9 +309,9 @@ fn word(what: &str) -> &str {
 
 fn place(s: &Stood) -> String {
     let side = if s.sideways < 0.0 { "left" } else { "right" };
-    let off = if s.off < 0.0 { "behind" } else { "in front of" };
+    let off = if s.off < 0.0 { "behind" } else { "from" };
     format!(
-        "{:.2} m to the {side} of the place and {:.2} m {off} the shelf's edge ({}, ± {:.2} m)",
+        "{:.2} m {side} of the place, {:.2} m {off} the shelf's front ({}, ± {:.2} m)",
         s.sideways.abs(),
         s.off.abs(),
         s.track,
@@ -308,8 +319,32 @@ fn place(s: &Stood) -> String {
     )
 }
 
-/// A line with its word before it.
+fn times(n: u32) -> String {
+    match n {
+        1 => "one read".to_owned(),
+        n => format!("{n} reads"),
+    }
+}
+
+/// Letters of a line's text.
+const WIDTH: usize = 84;
+
+/// A text with its word before it, in as many lines as it takes.
 pub(super) fn row(out: &mut String, word: &str, text: &str) {
-    // Writing to a string never fails.
-    writeln!(out, "            {word:<8} {text}").expect("a string takes all text");
+    let mut word = word;
+    let mut line = String::new();
+    let mut begin = |word: &mut &str, line: &str| {
+        // Writing to a string never fails.
+        writeln!(out, "            {word:<8} {line}").expect("a string takes all text");
+        *word = "";
+    };
+    for part in text.split(' ') {
+        if line.chars().count() + part.chars().count() > WIDTH {
+            begin(&mut word, line.trim_end());
+            line = "    ".to_owned();
+        }
+        line.push_str(part);
+        line.push(' ');
+    }
+    begin(&mut word, line.trim_end());
 }

@@ -20,27 +20,27 @@
 use serde_json::{Value, json};
 
 use super::accounts::{groups, why};
-use super::story::{Moment, Moments};
+use super::story::{Moment, Tale};
 use super::words::{done, place};
 use crate::basket::event::Receipt;
 use crate::fusion::trace::{ActTrace, Decided, GateTag, Stood, Weighed};
 use crate::fusion::{Piece, Witness};
-use crate::ids::{GateIx, VisitId};
+use crate::ids::GateIx;
 use crate::store::Store;
 use crate::units::Timestamp;
 use crate::units::signal::round_to;
 use crate::wire::event::money;
 
-pub(super) fn lines(store: &Store, visit: VisitId, moments: &Moments<'_>) -> String {
+pub(super) fn lines(store: &Store, tale: &Tale<'_>) -> String {
     let line = |(at, moment): &(Timestamp, Moment<'_>)| {
         let (kind, more) = Shape { store }.moment(moment);
-        let mut line = json!({"at": at, "kind": kind, "visit": visit.to_string()});
+        let mut line = json!({"at": at, "kind": kind, "visit": tale.visit.to_string()});
         if let (Some(line), Value::Object(more)) = (line.as_object_mut(), more) {
             line.extend(more);
         }
         line.to_string()
     };
-    let lines: Vec<String> = moments.iter().map(line).collect();
+    let lines: Vec<String> = tale.moments.iter().map(line).collect();
     lines.join("\n")
 }
 
@@ -134,7 +134,13 @@ impl Shape<'_> {
         let near: Vec<Value> = d
             .near
             .iter()
-            .map(|(visit, stood)| json!({"visit": visit.to_string(), "stood": stood.map(place_of)}))
+            .map(|n| {
+                json!({
+                    "visit": n.visit.to_string(),
+                    "acted": probability(n.acted),
+                    "stood": n.stood.map(place_of),
+                })
+            })
             .collect();
         json!({
             "decided_at": decided_at,

@@ -30,6 +30,10 @@ pub(super) struct Args {
     /// The visit: its id as events have it (`v-000017`), or the token that was shown.
     #[arg(long)]
     visit: String,
+    /// Tells of every interaction in which the visit was a candidate, also of those that were hardly
+    /// its doing and in which nothing is taken to have been moved.
+    #[arg(long)]
+    all: bool,
     /// JSON lines instead of text.
     #[arg(long)]
     json: bool,
@@ -43,11 +47,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     super::replay::watch(&loaded, &args.recordings, watch)?;
     let story = story.borrow();
     let visit = chosen(&story, &args.visit)?;
-    let moments = story.of(visit);
+    let tale = story.of(visit, args.all);
     super::print(&if args.json {
-        json::lines(&loaded.store, visit, &moments)
+        json::lines(&loaded.store, &tale)
     } else {
-        tell::text(&loaded.store, visit, &moments)
+        tell::text(&loaded.store, &tale)
     });
     Ok(())
 }

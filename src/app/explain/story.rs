@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::basket::event::{BasketAdjusted, BasketClosed, Body, VisitOpened};
 use crate::basket::visits::VisitChange;
 use crate::engine::{Finding, Output};
-use crate::fusion::trace::{AtGate, Decided, Inside, Late, Trace};
+use crate::fusion::Piece;
+use crate::fusion::trace::{AtGate, Decided, Inside, Late, Near, Trace};
 use crate::fusion::world::UnitId;
 use crate::ids::{GateIx, TrackId, VisitId};
 use crate::tracking::TrackEvent;
@@ -63,8 +64,20 @@ pub(super) enum Moment<'a> {
     Adjusted(&'a BasketAdjusted),
 }
 
-pub(super) type Moments<'a> = Vec<(Timestamp, Moment<'a>)>;
+type Moments<'a> = Vec<(Timestamp, Moment<'a>)>;
 
+/// A visit's story.
+pub(super) struct Tale<'a> {
+    pub(super) visit: VisitId,
+    pub(super) moments: Moments<'a>,
+    /// Interactions left out: at so little odds was it this visit's doing.
+    pub(super) untold: usize,
+}
+
+/// A visit with less than this probability of having acted is told of only where it stood near.
+const ACTED: f64 = 0.005;
+/// How far to the side somebody reaches, metres.
+const ARM_M: f64 = 1.0;
 /// Who is first seen so near to another in time may have been taken for him at the gate.
 const TOGETHER: TimeDelta = TimeDelta::from_millis(6_000);
 
@@ -121,10 +134,12 @@ impl Story {
     }
 
     /// What concerns a visit, in the order in which it happened.
-    pub(super) fn of(&self, visit: VisitId) -> Moments<'_> {
+    pub(super) fn of(&self, visit: VisitId, all: bool) -> Tale<'_> {
         let mut teller = Teller {
             story: self,
             visit,
+            all,
+            untold: 0,
             bound: BTreeMap::new(),
             ours: BTreeSet::new(),
             units: BTreeMap::new(),
@@ -139,7 +154,11 @@ impl Story {
         }
         // Stable: what happened at one time stays in the order in which it was said.
         teller.out.sort_by_key(|(at, _)| *at);
-        teller.out
+        Tale {
+            visit,
+            moments: teller.out,
+            untold: teller.untold,
+        }
     }
 }
 
@@ -156,6 +175,8 @@ fn opened_by(closed: &BasketClosed) -> VisitOpened {
 struct Teller<'a> {
     story: &'a Story,
     visit: VisitId,
+    all: bool,
+    untold: usize,
     /// Whose each track is by now.
     bound: BTreeMap<TrackId, VisitId>,
     /// The tracks that were ever this visit's.
@@ -237,7 +258,14 @@ impl<'a> Teller<'a> {
 
     fn on_trace(&mut self, at: Timestamp, trace: &'a Trace) {
         match trace {
-            Trace::Decided(decided) if self.concerns(decided) => {
+            Trace::Decided(decided) => {
+                let Some(near) = decided.near.iter().find(|n| n.visit == self.visit) else {
+                    return;
+                };
+                if !self.all && !matters(decided, near) {
+                    self.untold += 1;
+                    return;
+                }
                 for (i, act) in decided.acts.iter().enumerate() {
                     self.units.insert(act.unit, (decided, i));
                 }
@@ -258,8 +286,17 @@ impl<'a> Teller<'a> {
             _ => {}
         }
     }
+}
 
-    fn concerns(&self, decided: &Decided) -> bool {
-        decided.near.iter().any(|(visit, _)| *visit == self.visit)
-    }
+/// Whether somebody may have had a hand in it, or stood within reach of what a scale felt, a camera
+/// saw or somebody took. A tag alone is missed for a while again and again.
+fn matters(decided: &Decided, near: &Near) -> bool {
+    let tags_alone = decided
+        .pieces
+        .iter()
+        .all(|piece| matches!(piece, Piece::Tag { .. }));
+    let within = near
+        .stood
+        .is_some_and(|s| s.sideways.abs() < ARM_M && (-0.5..2.0 * ARM_M).contains(&s.off));
+    near.acted >= ACTED || (within && !(tags_alone && decided.acts.is_empty()))
 }

@@ -4,16 +4,17 @@ use std::fmt::Write as _;
 
 use super::interaction::{Teller, row};
 use super::local::Local;
-use super::story::{Moment, Moments};
+use super::story::{Moment, Tale};
 use super::words::{name, nats, percent, place, product, tag};
 use crate::basket::event::{Receipt, VisitOpened};
 use crate::fusion::Witness;
 use crate::fusion::trace::{Decided, GateTag, Late};
-use crate::ids::{TrackId, VisitId};
+use crate::ids::TrackId;
 use crate::store::Store;
 use crate::wire::event::money;
 
-pub(super) fn text(store: &Store, visit: VisitId, moments: &Moments<'_>) -> String {
+pub(super) fn text(store: &Store, tale: &Tale<'_>) -> String {
+    let (visit, moments) = (tale.visit, &tale.moments);
     let local = Local::of(store);
     let teller = Teller {
         store,
@@ -32,6 +33,15 @@ pub(super) fn text(store: &Store, visit: VisitId, moments: &Moments<'_>) -> Stri
         // Writing to a string never fails.
         write!(out, "\n{}  ", local.time(*at)).expect("a string takes all text");
         teller.moment(&mut out, moment);
+    }
+    if tale.untold > 0 {
+        let n = tale.untold;
+        row_head(
+            &mut out,
+            &format!(
+                "\nnot told: {n} times that something stirred at a shelf and was hardly this shopper's doing (--all)"
+            ),
+        );
     }
     out.truncate(out.trim_end().len());
     out
@@ -157,7 +167,7 @@ impl Teller<'_> {
     fn gate_tag(&self, t: &GateTag) -> String {
         let heard = match t.gate {
             Some((first, last, n)) => format!(
-                "{n} reads from {} to {}",
+                "{n} x from {} to {}",
                 self.local.time(first),
                 self.local.time(last)
             ),

@@ -309,9 +309,9 @@ fn word(what: &str) -> &str {
 
 fn place(s: &Stood) -> String {
     let side = if s.sideways < 0.0 { "left" } else { "right" };
-    let off = if s.off < 0.0 { "behind" } else { "from" };
+    let off = if s.off < 0.0 { "behind" } else { "off" };
     format!(
-        "{:.2} m {side} of the place, {:.2} m {off} the shelf's front ({}, ± {:.2} m)",
+        "{:.2} m {side} of the place and {:.2} m {off} the shelf ({} ± {:.2} m)",
         s.sideways.abs(),
         s.off.abs(),
         s.track,

@@ -10,7 +10,7 @@
 //! | `interaction` | `decided_at`, `shelf`, `from`, `to`, `restock`, `evidence`, `accounts`, `reasons`, `acts`, `near` |
 //! | `late` | `shelf`, `gtin`, `from`, `to`, `by`, `epc` |
 //! | `left` | `gate` |
-//! | `gate-tags` | `tags` with `epc`, `gtin`, `reads`, `first`, `last`, `held_before`, `nats` |
+//! | `gate-tags` | `left`: the visit that left then, `tags` with `epc`, `gtin`, `reads`, `first`, `last`, `held_before`, `nats` |
 //! | `heard-inside` | `epc`, `place`, `nats` |
 //! | `receipt`, `receipt-adjusted` | `lines`, `total`, `currency`, `decision`, `reasons` |
 //!
@@ -98,9 +98,9 @@ impl Shape<'_> {
                 ("late", more)
             }
             Moment::Left(gate) => ("left", json!({"gate": self.gate(*gate)})),
-            Moment::Gate(gate) => {
-                let tags: Vec<Value> = gate.tags.iter().map(gate_tag).collect();
-                ("gate-tags", json!({"tags": tags}))
+            Moment::Gate(left, tags) => {
+                let tags: Vec<Value> = tags.iter().map(|t| gate_tag(t)).collect();
+                ("gate-tags", json!({"left": left.to_string(), "tags": tags}))
             }
             Moment::Inside(inside) => (
                 "heard-inside",

@@ -7,8 +7,9 @@ use crate::basket::event::{BasketAdjusted, BasketClosed, Body, VisitOpened};
 use crate::basket::visits::VisitChange;
 use crate::engine::{Finding, Output};
 use crate::fusion::Piece;
-use crate::fusion::trace::{AtGate, Decided, Inside, Late, Near, Trace};
+use crate::fusion::trace::{AtGate, Decided, GateTag, Inside, Late, Near, Trace};
 use crate::fusion::world::UnitId;
+use crate::gs1::Epc;
 use crate::ids::{GateIx, TrackId, VisitId};
 use crate::tracking::TrackEvent;
 use crate::units::{TimeDelta, Timestamp};
@@ -58,7 +59,8 @@ pub(super) enum Moment<'a> {
     /// A late witness of an act of an interaction.
     Late(&'a Late, &'a Decided, usize),
     Left(Option<GateIx>),
-    Gate(&'a AtGate),
+    /// Who left, and what was heard of tags that this visit may hold.
+    Gate(VisitId, Vec<&'a GateTag>),
     Inside(&'a Inside),
     Closed(&'a BasketClosed),
     Adjusted(&'a BasketAdjusted),
@@ -76,6 +78,8 @@ pub(super) struct Tale<'a> {
 
 /// A visit with less than this probability of having acted is told of only where it stood near.
 const ACTED: f64 = 0.005;
+/// Tags held with less than this probability are not told of.
+const FAINT: f64 = 0.001;
 /// How far to the side somebody reaches, metres.
 const ARM_M: f64 = 1.0;
 /// Who is first seen so near to another in time may have been taken for him at the gate.
@@ -143,6 +147,7 @@ impl Story {
             bound: BTreeMap::new(),
             ours: BTreeSet::new(),
             units: BTreeMap::new(),
+            tags: BTreeSet::new(),
             out: Vec::new(),
         };
         let closed = self.said.iter().any(|(_, said)| match said {
@@ -183,6 +188,8 @@ struct Teller<'a> {
     ours: BTreeSet<TrackId>,
     /// Where each unit of the visit's interactions came from.
     units: BTreeMap<UnitId, (&'a Decided, usize)>,
+    /// Tags that the visit may hold.
+    tags: BTreeSet<Epc>,
     out: Moments<'a>,
 }
 
@@ -256,6 +263,23 @@ impl<'a> Teller<'a> {
         self.out.push((at, moment));
     }
 
+    /// Another visit that may hold the same tag speaks for or against this one's holding it.
+    fn on_gate(&mut self, at: Timestamp, gate: &'a AtGate) {
+        let tags = gate.tags.iter();
+        let concerned: Vec<&GateTag> = if gate.visit == self.visit {
+            tags.filter(|t| self.all || t.held >= FAINT).collect()
+        } else {
+            tags.filter(|t| self.tags.contains(&t.epc)).collect()
+        };
+        if gate.visit == self.visit {
+            self.tags.extend(concerned.iter().map(|t| t.epc));
+        }
+        if !concerned.is_empty() {
+            // Weighed now, though heard before.
+            self.out.push((at, Moment::Gate(gate.visit, concerned)));
+        }
+    }
+
     fn on_trace(&mut self, at: Timestamp, trace: &'a Trace) {
         match trace {
             Trace::Decided(decided) => {
@@ -269,6 +293,8 @@ impl<'a> Teller<'a> {
                 for (i, act) in decided.acts.iter().enumerate() {
                     self.units.insert(act.unit, (decided, i));
                 }
+                let acts = decided.accounts.iter().flat_map(|a| &a.acts);
+                self.tags.extend(acts.filter_map(|a| a.epc));
                 let moment = Moment::Interaction(decided, at);
                 self.out.push((decided.window.0, moment));
             }
@@ -277,10 +303,10 @@ impl<'a> Teller<'a> {
                     self.out.push((at, Moment::Late(late, decided, *act)));
                 }
             }
-            Trace::Gate(gate) if gate.visit == self.visit && !gate.tags.is_empty() => {
-                self.out.push((gate.left_at, Moment::Gate(gate)));
-            }
-            Trace::Inside(inside) if inside.visit == self.visit => {
+            Trace::Gate(gate) => self.on_gate(at, gate),
+            Trace::Inside(inside)
+                if inside.visit == self.visit && self.tags.contains(&inside.epc) =>
+            {
                 self.out.push((inside.at, Moment::Inside(inside)));
             }
             _ => {}

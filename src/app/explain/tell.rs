@@ -64,13 +64,15 @@ impl Teller<'_> {
                 self.receipt(out, "receipt", &basket.receipt);
             }
             Moment::Adjusted(basket) => {
-                let head = format!("receipt changed, for {}", basket.reason);
+                let head = format!("receipt changed ({})", basket.reason);
                 self.receipt(out, &head, &basket.receipt);
             }
-            Moment::Gate(gate) => {
-                row_head(out, "tags at the gate, of what the shopper may hold");
-                for tag in &gate.tags {
-                    row(out, "heard", &self.gate_tag(tag));
+            Moment::Gate(left, tags) => {
+                let who = self.one(*left);
+                let head = format!("what the gate heard of these tags when {who} left");
+                row_head(out, &head);
+                for tag in tags {
+                    row(out, "tag", &self.gate_tag(tag));
                 }
             }
             told => row_head(out, &self.line(told)),
@@ -122,9 +124,10 @@ impl Teller<'_> {
                 place(self.store, inside.place),
                 nats(-inside.log)
             ),
-            Moment::Interaction(..) | Moment::Gate(_) | Moment::Closed(_) | Moment::Adjusted(_) => {
-                String::new()
-            }
+            Moment::Interaction(..)
+            | Moment::Gate(..)
+            | Moment::Closed(_)
+            | Moment::Adjusted(_) => String::new(),
         }
     }
 
@@ -174,7 +177,7 @@ impl Teller<'_> {
             None => "not at all".to_owned(),
         };
         format!(
-            "{} of {}: {heard}; {} for its being carried out, before that {}",
+            "{} of {}: {heard}; {} for its being in their hands, {} before",
             tag(&t.epc),
             name(self.store, t.gtin),
             nats(t.log),

@@ -3,6 +3,7 @@
 mod broker;
 pub mod check;
 mod checkout;
+mod explain;
 mod inspect;
 mod inspect_llrp;
 mod inspect_model;
@@ -56,6 +57,8 @@ enum Command {
     Checkout(checkout::Args),
     /// Runs the engine over a recording.
     Replay(replay::Args),
+    /// Tells how one visit's receipt came about.
+    Explain(explain::Args),
     /// Tracks boxes of one camera in MOTChallenge text.
     Track(track::Args),
     /// Prints the schemas of events, commands and recorded messages.
@@ -121,6 +124,7 @@ fn run(cli: Cli) -> ExitCode {
         Command::Checkout(args) => checkout::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Simulate(args) => simulate::run(&args),

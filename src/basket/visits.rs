@@ -14,7 +14,7 @@ use crate::tracking::{TrackEvent, Tracking};
 use crate::units::{Point, TimeDelta, Timestamp};
 
 /// What changed about who is in the store.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum VisitChange {
     Opened(VisitId),
     /// The track is one of this visit's people.

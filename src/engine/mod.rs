@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::basket::Baskets;
 use crate::basket::event::{Alert, Body, Event};
 use crate::basket::succession::PastVisit;
+use crate::basket::visits::VisitChange;
+use crate::fusion::trace::Trace;
 use crate::fusion::{Decision, Fusion};
 use crate::ids::VisitId;
 use crate::insight::stock::Stock;
@@ -59,16 +61,20 @@ pub enum Wakeup {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
     Event(Event),
-    /// What floor 3 found; for people who look into a recording, not for publishing.
+    /// What was found on the way; for people who look into a recording, not for publishing.
     Finding(Finding),
 }
 
-/// What floor 3 found out, in the order in which it was found.
+/// What the floors below found out, in the order in which it was found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
     Tag(TagEvent),
     Track(TrackEvent),
     Shelf(ShelfEvent),
+    /// Who came and went.
+    Visit(VisitChange),
+    /// What fusion decided, and why.
+    Fusion(Box<Trace>),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,9 +127,10 @@ impl Engine {
         }
     }
 
-    /// Lets findings of floor 3 come out beside the events.
+    /// Lets findings come out beside the events. It changes no event.
     pub fn show_findings(&mut self) {
         self.findings = true;
+        self.state.fusion.keep_traces();
     }
 
     pub fn store(&self) -> &Store {
@@ -269,9 +276,13 @@ impl Engine {
             self.note(|| Finding::Shelf(event.clone()));
             self.state.fusion.on_shelf(&self.store, at, event);
         }
+        self.note_traces();
     }
 
-    fn on_visits(&mut self, at: Timestamp, changes: &[crate::basket::visits::VisitChange]) {
+    fn on_visits(&mut self, at: Timestamp, changes: &[VisitChange]) {
+        for change in changes {
+            self.note(|| Finding::Visit(*change));
+        }
         let mut events = Vec::new();
         let State {
             baskets, fusion, ..
@@ -283,6 +294,7 @@ impl Engine {
     }
 
     fn on_decisions(&mut self, at: Timestamp, decisions: Vec<Decision>) {
+        self.note_traces();
         let mut events = Vec::new();
         let State {
             baskets,
@@ -403,6 +415,12 @@ impl Engine {
 
     fn say(&mut self, events: Vec<Event>) {
         self.outputs.extend(events.into_iter().map(Output::Event));
+    }
+
+    fn note_traces(&mut self) {
+        let traces = self.state.fusion.take_traces().into_iter();
+        let findings = traces.map(|trace| Output::Finding(Finding::Fusion(Box::new(trace))));
+        self.outputs.extend(findings);
     }
 
     fn note(&mut self, finding: impl FnOnce() -> Finding) {

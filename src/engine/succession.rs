@@ -97,7 +97,9 @@ impl Engine {
     fn successor(self, at: Timestamp, store: Arc<Store>) -> Self {
         let old = &self.store;
         let mut next = Self::new(Arc::clone(&store));
-        next.findings = self.findings;
+        if self.findings {
+            next.show_findings();
+        }
         for shelf in self.state.fusion.restocked() {
             if let Some(shelf) = store.shelf_by_id(&old.shelf(shelf).id) {
                 next.state.fusion.on_restock(shelf, at, true);

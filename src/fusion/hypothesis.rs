@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::evidence::{Coverage, Covered};
 use super::interaction::{Interaction, Piece};
 use super::likelihood::{Load, Measured};
+use super::trace::Parts;
 use super::{Direction, Sources, Witness};
 use crate::gs1::{Epc, Gtin};
 use crate::ids::ShelfIx;
@@ -55,6 +56,8 @@ impl Act {
 pub struct Account {
     pub acts: Vec<Act>,
     pub log_likelihood: f64,
+    /// What it is made of; for people, nothing is decided by it.
+    pub parts: Parts,
 }
 
 /// What the accounts may draw on beside the planogram.
@@ -134,8 +137,12 @@ pub(super) fn enumerate(
         beam = best(next, BEAM);
     }
     for account in &mut beam {
-        account.log_likelihood += search.by_all_tags(&mut account.acts);
-        account.log_likelihood += account.acts.iter().map(|a| search.unsaid(a)).sum::<f64>();
+        let tags = search.by_all_tags(&mut account.acts);
+        account.log_likelihood += tags;
+        account.parts.tags += tags;
+        let unsaid = account.acts.iter().map(|a| search.unsaid(a)).sum::<f64>();
+        account.log_likelihood += unsaid;
+        account.parts.silence += unsaid;
     }
     best(beam, ACCOUNTS)
 }
@@ -199,18 +206,20 @@ impl Search<'_> {
     fn by_weight(&self, beam: &[Account], step: &WeightStep, next: &mut Vec<Account>) {
         let explained = self.explain(step);
         for account in beam {
-            for (acts, log_likelihood) in &explained {
+            for (acts, log_likelihood, prior) in &explained {
                 let mut longer = account.clone();
                 longer.acts.extend(acts.iter().cloned());
                 longer.log_likelihood += log_likelihood;
+                longer.parts.scale += log_likelihood - prior;
+                longer.parts.prior += prior;
                 next.push(longer);
             }
         }
     }
 
-    /// Sets of items that explain a step, each with its log likelihood; the empty set is a step
-    /// that nobody's taking caused.
-    fn explain(&self, step: &WeightStep) -> Vec<(Vec<Act>, f64)> {
+    /// Sets of items that explain a step, each with its log likelihood and the prior in that; the
+    /// empty set is a step that nobody's taking caused.
+    fn explain(&self, step: &WeightStep) -> Vec<(Vec<Act>, f64, f64)> {
         let measured = Measured::new(self.store, step);
         let candidates = self.candidates();
         let mut sets: Vec<Vec<usize>> = Vec::new();
@@ -231,7 +240,7 @@ impl Search<'_> {
                 }
             }
         }
-        let mut out = vec![(Vec::new(), no_item_log_likelihood(step))];
+        let mut out = vec![(Vec::new(), no_item_log_likelihood(step), 0.0)];
         for set in sets {
             let chosen: Vec<&Candidate> = set.iter().map(|i| &candidates[*i]).collect();
             out.push(self.explain_by(&measured, step, &chosen));
@@ -240,14 +249,14 @@ impl Search<'_> {
         // What the tags say is weighed at the end, over all acts; here it keeps the right ones.
         let mut out: Vec<_> = out
             .into_iter()
-            .map(|(acts, log)| {
+            .map(|(acts, log, prior)| {
                 let tags = self.by_all_tags(&mut acts.clone());
-                (log + tags, acts, log)
+                (log + tags, (acts, log, prior))
             })
             .collect();
         out.sort_by(|a, b| b.0.total_cmp(&a.0));
         out.truncate(STEP_SETS);
-        out.into_iter().map(|(_, acts, log)| (acts, log)).collect()
+        out.into_iter().map(|(_, explained)| explained).collect()
     }
 
     fn explain_by(
@@ -255,7 +264,7 @@ impl Search<'_> {
         measured: &Measured<'_>,
         step: &WeightStep,
         chosen: &[&Candidate],
-    ) -> (Vec<Act>, f64) {
+    ) -> (Vec<Act>, f64, f64) {
         let loads: Vec<Load> = if chosen.len() > 2 {
             // Units of one product stand side by side: one load of their sum.
             let grams = chosen.iter().map(|c| c.grams).sum();
@@ -286,7 +295,8 @@ impl Search<'_> {
             told_by: vec![Witness::Scale],
         };
         let acts: Vec<Act> = chosen.iter().enumerate().map(act).collect();
-        (acts, density + order + set_log_prior(chosen))
+        let prior = set_log_prior(chosen);
+        (acts, density + order + prior, prior)
     }
 
     /// One item of a product whose weight the catalogue does not give.
@@ -294,7 +304,7 @@ impl Search<'_> {
         &self,
         measured: &Measured<'_>,
         step: &WeightStep,
-    ) -> Vec<(Vec<Act>, f64)> {
+    ) -> Vec<(Vec<Act>, f64, f64)> {
         let shelf = self.store.shelf(self.shelf);
         let unweighed = |g: &Gtin| self.store.weight_of(*g).is_none();
         let facings: BTreeSet<Gtin> = shelf
@@ -327,7 +337,7 @@ impl Search<'_> {
                 misplaced: false,
                 told_by: vec![Witness::Scale],
             };
-            (vec![act], density + log_prior)
+            (vec![act], density + log_prior, log_prior)
         };
         facings.into_iter().map(explain).collect()
     }
@@ -418,7 +428,9 @@ impl Search<'_> {
         for account in beam {
             next.push(account.clone());
             let mut new = account.clone();
-            new.log_likelihood += self.unweighed_log_prior() + self.return_log_prior(tag);
+            let prior = self.unweighed_log_prior() + self.return_log_prior(tag);
+            new.log_likelihood += prior;
+            new.parts.prior += prior;
             new.acts.push(Act {
                 direction: tag.direction,
                 gtin: tag.gtin,
@@ -531,6 +543,7 @@ impl Search<'_> {
         for account in beam {
             let mut mistaken = account.clone();
             mistaken.log_likelihood -= step.log_odds.clamp(-3.0, 7.0);
+            mistaken.parts.cameras -= step.log_odds.clamp(-3.0, 7.0);
             next.push(mistaken);
             let mut told = account.clone();
             let mut left = units;
@@ -541,6 +554,7 @@ impl Search<'_> {
                     && (act.along - step.along).abs() < BESIDE_M;
                 if fits && left > 0 {
                     told.log_likelihood += seen_as(step, act.gtin);
+                    told.parts.cameras += seen_as(step, act.gtin);
                     act.told_by.push(witness);
                     act.sources.vision = true;
                     act.narrow((step.after, step.before));
@@ -549,6 +563,7 @@ impl Search<'_> {
             }
             if left < units {
                 told.log_likelihood -= 2.0 * f64::from(left);
+                told.parts.cameras -= 2.0 * f64::from(left);
                 next.push(told);
             }
             // What stands at rest at two places is two things to the camera that sees both, and
@@ -591,6 +606,8 @@ impl Search<'_> {
                     }
                     let mut new = account.clone();
                     new.log_likelihood += log;
+                    new.parts.cameras += log - prior;
+                    new.parts.prior += prior;
                     for _ in 0..units {
                         new.acts.push(Act {
                             direction,

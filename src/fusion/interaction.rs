@@ -10,7 +10,7 @@ use crate::units::{TimeDelta, Timestamp};
 
 /// One piece of evidence that something was taken or put back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) enum Piece {
+pub enum Piece {
     Weight(WeightStep),
     Count(CountStep),
     Tag {
@@ -24,7 +24,7 @@ pub(super) enum Piece {
 
 impl Piece {
     /// When what it tells of happened.
-    pub(super) fn window(&self) -> (Timestamp, Timestamp) {
+    pub fn window(&self) -> (Timestamp, Timestamp) {
         match self {
             Self::Weight(step) => (step.after, step.before),
             Self::Count(step) => (step.after, step.before),

@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod hypothesis;
 mod interaction;
 mod likelihood;
+pub mod trace;
 pub mod who;
 pub mod world;
 
@@ -28,7 +29,9 @@ use crate::units::{TimeDelta, Timestamp};
 
 use self::evidence::Coverage;
 use self::hypothesis::Account;
-use self::interaction::{Interaction, Piece};
+use self::interaction::Interaction;
+pub use self::interaction::Piece;
+use self::trace::{Inside, Late, Trace};
 use self::who::Carriers;
 use self::world::{Clusters, Unit, UnitId};
 
@@ -112,6 +115,9 @@ pub struct Fusion {
     /// Acts decided lately, so that a late witness of one is not taken for another.
     decided: Vec<Decided>,
     next_unit: u64,
+    /// What was decided and why, where somebody wants to know.
+    #[serde(skip)]
+    traces: Option<Vec<Trace>>,
 }
 
 /// An act that has been decided.
@@ -159,6 +165,24 @@ impl Fusion {
             restocks: BTreeMap::new(),
             decided: Vec::new(),
             next_unit: 0,
+            traces: None,
+        }
+    }
+
+    /// Keeps what is decided with its reasons, until it is fetched.
+    pub fn keep_traces(&mut self) {
+        self.traces.get_or_insert_default();
+    }
+
+    /// The reasons since the last call; none where they are not kept.
+    pub fn take_traces(&mut self) -> Vec<Trace> {
+        self.traces.as_mut().map_or_else(Vec::new, std::mem::take)
+    }
+
+    fn trace(&mut self, trace: impl FnOnce(&Self) -> Trace) {
+        if self.traces.is_some() {
+            let trace = trace(self);
+            self.traces.get_or_insert_default().push(trace);
         }
     }
 
@@ -312,6 +336,9 @@ impl Fusion {
         match self.decided.iter_mut().find(same) {
             Some(decided) if step.delta.abs() == 1 => {
                 decided.told_by.push(witness);
+                let unit = decided.unit;
+                let window = (step.after, step.before);
+                self.trace(|_| Trace::Late(Late::new(unit, window, witness, None)));
                 true
             }
             _ => false,
@@ -340,6 +367,7 @@ impl Fusion {
         decided.told_by.push(Witness::Rfid);
         let unit = decided.unit;
         self.clusters.tag_unit(unit, epc);
+        self.trace(|_| Trace::Late(Late::new(unit, window, Witness::Rfid, Some(epc))));
         true
     }
 
@@ -437,19 +465,23 @@ impl Fusion {
             .present(interaction.began(), interaction.ended());
         let (held, held_tags) = self.clusters.held_by(&near);
         let misplaced = self.clusters.misplaced_on(shelf);
-        let accounts = hypothesis::enumerate(
+        let possible = hypothesis::Possible {
+            held,
+            held_tags,
+            misplaced,
+            restock,
+        };
+        let accounts =
+            hypothesis::enumerate(store, &self.coverage, presence, interaction, &possible);
+        let scene = trace::Scene {
             store,
-            &self.coverage,
+            tracking,
             presence,
+            possible: &possible,
             interaction,
-            &hypothesis::Possible {
-                held,
-                held_tags,
-                misplaced,
-                restock,
-            },
-        );
+        };
         if restock {
+            self.trace(|f| Trace::Decided(scene.restocked(&f.carriers, &accounts)));
             out.extend(restock_actions(shelf, &accounts));
             return;
         }
@@ -463,7 +495,12 @@ impl Fusion {
                 account.acts.iter().map(who).collect()
             })
             .collect();
-        self.branch(store, shelf, &accounts, &whos, out);
+        let first = UnitId(self.next_unit);
+        let branched = self.branch(store, shelf, &accounts, &whos, out);
+        self.trace(|f| {
+            let told = branched.told();
+            Trace::Decided(scene.decided(&f.carriers, &accounts, &whos, told, first))
+        });
     }
 
     fn branch(
@@ -473,11 +510,11 @@ impl Fusion {
         accounts: &[Account],
         whos: &[Vec<who::Who>],
         out: &mut Vec<Decision>,
-    ) {
+    ) -> world::Branched {
         let first_unit = self.next_unit;
         let most = accounts.iter().map(|a| a.acts.len()).max().unwrap_or(0);
         self.next_unit += most as u64;
-        let branched = self
+        let mut branched = self
             .clusters
             .branch(shelf, accounts, whos, UnitId(first_unit));
         if let Some(told) = branched.account() {
@@ -485,8 +522,9 @@ impl Fusion {
         }
         out.extend(branched.actions(store).into_iter().map(Decision::Action));
         if !branched.reweighed.is_empty() {
-            out.push(Decision::Reweighed(branched.reweighed));
+            out.push(Decision::Reweighed(std::mem::take(&mut branched.reweighed)));
         }
+        branched
     }
 
     fn is_restocked(&self, shelf: ShelfIx, interaction: &Interaction) -> bool {
@@ -517,6 +555,7 @@ impl Fusion {
         if gates.is_empty() {
             return;
         }
+        self.trace(|fusion| Trace::Gate(fusion.at_gate(visit, &gates, left_at)));
         let sightings = &self.sightings;
         let weigh = |unit: &Unit| {
             let Some(epc) = unit.epc else { return 0.0 };
@@ -546,6 +585,15 @@ impl Fusion {
         for visit in gone {
             let changed = self.clusters.reweigh_one(visit, epc, HEARD_INSIDE_LOG);
             if !changed.is_empty() {
+                self.trace(|_| {
+                    Trace::Inside(Inside {
+                        visit,
+                        epc,
+                        place,
+                        at: heard,
+                        log: HEARD_INSIDE_LOG,
+                    })
+                });
                 out.push(Decision::Reweighed(changed));
             }
         }

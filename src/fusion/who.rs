@@ -57,6 +57,12 @@ impl Carriers {
         }
     }
 
+    /// The tracks of a visit's people.
+    pub(super) fn tracks_of(&self, visit: VisitId) -> impl Iterator<Item = TrackId> {
+        let carrier = self.by_visit.get(&visit).into_iter();
+        carrier.flat_map(|c| c.tracks.iter().copied())
+    }
+
     pub fn leave(&mut self, visit: VisitId, at: Timestamp) {
         if let Some(carrier) = self.by_visit.get_mut(&visit) {
             carrier.left_at = Some(at);

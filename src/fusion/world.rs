@@ -227,6 +227,18 @@ impl Clusters {
         cluster.holdings(visit)
     }
 
+    /// The units that a visit may hold, each with its probability.
+    pub(super) fn units_of(&self, visit: VisitId) -> Vec<(Unit, f64)> {
+        let cluster = self.clusters.iter().find(|c| c.visits.contains(&visit));
+        let mut units: BTreeMap<UnitId, (Unit, f64)> = BTreeMap::new();
+        for world in cluster.into_iter().flat_map(|c| &c.worlds) {
+            for unit in world.held.get(&visit).into_iter().flatten() {
+                units.entry(unit.id).or_insert((*unit, 0.0)).1 += libm::exp(world.log_weight);
+            }
+        }
+        units.into_values().collect()
+    }
+
     pub(super) fn forget(&mut self, visit: VisitId) {
         if let Some(mut cluster) = self.taken_out(visit) {
             cluster.visits.remove(&visit);
@@ -583,7 +595,7 @@ fn ways(
 }
 
 /// The visits that can have had a hand in any of it.
-fn involved(accounts: &[Account], whos: &[Vec<Who>]) -> BTreeSet<VisitId> {
+pub(super) fn involved(accounts: &[Account], whos: &[Vec<Who>]) -> BTreeSet<VisitId> {
     let mut out = BTreeSet::new();
     for (_, who) in accounts.iter().zip(whos) {
         for who in who {
@@ -629,6 +641,12 @@ fn assignments(whos: &[Who]) -> Vec<(f64, Vec<Option<VisitId>>)> {
 }
 
 impl Branched {
+    /// Ways in which it came about, the likeliest first: the probability, who did each act, and
+    /// the account's place.
+    pub(super) fn told(&self) -> &[(f64, Vec<Option<VisitId>>, usize)] {
+        &self.told
+    }
+
     /// The likeliest account.
     pub(super) fn account(&self) -> Option<&Account> {
         self.told

@@ -2,6 +2,7 @@
 //! A detector for each tag learns the tag's own report cadence at its home read point and how
 //! often it misses a turn; silence of the whole antenna is no evidence. Pure.
 
+mod heard;
 mod say;
 mod tag;
 
@@ -15,6 +16,7 @@ use crate::observation::TagRead;
 use crate::store::{ReadPoint, Store};
 use crate::units::{TimeDelta, Timestamp};
 
+pub use self::heard::TagHeard;
 pub use self::say::TagSay;
 use self::tag::{Standing, Tag};
 

@@ -206,7 +206,7 @@ fn elsewhere(tag: &Tag, home: AntennaIx, since: Timestamp) -> f64 {
 }
 
 /// The antennas that hear a shelf.
-fn antennas_of(store: &Store, shelf: ShelfIx) -> impl Iterator<Item = AntennaIx> {
+pub(super) fn antennas_of(store: &Store, shelf: ShelfIx) -> impl Iterator<Item = AntennaIx> {
     let gondola = store.shelf(shelf).gondola;
     let hears = move |p: &ReadPoint| match p {
         ReadPoint::Shelf(s) => *s == shelf,

@@ -44,6 +44,24 @@ pub struct WeightStep {
     pub parts: Vec<Part>,
 }
 
+impl WeightStep {
+    /// Of all plates, grams.
+    pub fn total(&self) -> f64 {
+        self.plates.iter().map(|p| p.grams).sum()
+    }
+
+    /// About where along the front it was, metres: the middle of its plates, by their load.
+    pub fn middle(&self, store: &Store) -> Option<f64> {
+        let place = |p: &PlateStep| {
+            let scale = &store.scales[p.scale.index()];
+            (p.grams.abs(), (scale.from + scale.to) / 2.0)
+        };
+        let places = self.plates.iter().map(place);
+        let (sum, all) = places.fold((0.0, 0.0), |(s, n), (g, x)| (s + g * x, n + g));
+        (all > 0.0).then(|| sum / all)
+    }
+}
+
 /// One of several changes within a step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Part {

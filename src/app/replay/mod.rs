@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-pub(super) use self::player::pool;
 use self::player::{Player, Sinks};
+pub(super) use self::player::{Watch, pool};
 use self::publish::Publisher;
 use self::summary::Summary;
+use super::load::Loaded;
 use crate::clock::Stopwatch;
 use crate::engine::Engine;
 use crate::recording::{self, Part};
@@ -120,6 +121,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         events: sink(args.events.as_deref())?,
         tracks: sink(args.tracks.as_deref())?,
         findings: sink(args.findings.as_deref())?,
+        watch: None,
     };
     let pool = pool(&store, &loaded.models, &facts, args.infer, args.workers)?;
     let mut player = Player::new(engine, origin, sinks, &facts, pool);
@@ -150,6 +152,36 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
+/// Plays recordings for somebody who looks at all that the engine says, findings among it.
+pub(super) fn watch(loaded: &Loaded, recordings: &[PathBuf], watch: Watch) -> anyhow::Result<()> {
+    let store = Arc::new(loaded.store.clone());
+    let facts = recording::facts(recordings)?;
+    for note in store_notes(&store, &loaded.sha256, &facts) {
+        tracing::warn!("{note}");
+    }
+    let origin = Origin {
+        store: store.id.clone(),
+        journal: facts.journal(),
+    };
+    let mut engine = journaled::first_engine(&store, recordings);
+    engine.show_findings();
+    let sinks = Sinks {
+        events: None,
+        tracks: None,
+        findings: None,
+        watch: Some(watch),
+    };
+    let pool = pool(&store, &loaded.models, &facts, false, default_workers())?;
+    let mut player = Player::new(engine, origin, sinks, &facts, pool);
+    player.note(&facts.notices);
+    recording::read_parts(recordings, &facts, |part| match part {
+        Part::File(path) => player.on_file(path),
+        Part::Message(message) => player.take(message),
+    })?;
+    player.finish()?;
+    Ok(())
+}
+
 /// An engine over messages that are in no file, none of them a frame: what a recording of them
 /// gives by `basketd replay`.
 pub struct InMemory(Player);
@@ -165,6 +197,7 @@ impl InMemory {
             events: None,
             tracks: None,
             findings: None,
+            watch: None,
         };
         let facts = recording::Facts::default();
         let engine = Engine::new(Arc::clone(store));

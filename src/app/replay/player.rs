@@ -27,6 +27,17 @@ pub(super) struct Sinks {
     pub(super) events: Option<Box<dyn Write>>,
     pub(super) tracks: Option<Box<dyn Write>>,
     pub(super) findings: Option<Box<dyn Write>>,
+    pub(super) watch: Option<Watch>,
+}
+
+/// Somebody who looks at all that the engine says, at its time.
+pub(crate) type Watch = Box<dyn FnMut(Timestamp, &Output)>;
+
+impl Sinks {
+    /// Whether anybody wants to know what was found on the way.
+    fn want_findings(&self) -> bool {
+        self.findings.is_some() || self.watch.is_some()
+    }
 }
 
 /// What one message is to the engine.
@@ -181,7 +192,7 @@ impl Player {
         // Frames of the file before are its own engine's.
         self.finish_frames();
         self.engine = engine;
-        if self.sinks.findings.is_some() {
+        if self.sinks.want_findings() {
             self.engine.show_findings();
         }
         for row in pending {
@@ -374,12 +385,16 @@ impl Player {
 
     fn drain(&mut self, at: Timestamp) {
         while let Some(output) = self.engine.poll_output() {
+            if let Some(watch) = &mut self.sinks.watch {
+                watch(at, &output);
+            }
             let (sink, line) = match output {
                 Output::Event(event) => {
                     self.summary.on_event(&event);
                     let line = self.line(event);
                     (&mut self.sinks.events, line)
                 }
+                Output::Finding(_) if self.sinks.findings.is_none() => continue,
                 Output::Finding(finding) => (&mut self.sinks.findings, format!("{at} {finding:?}")),
             };
             if let Some(Err(e)) = sink.as_mut().map(|sink| writeln!(sink, "{line}")) {
@@ -455,6 +470,7 @@ impl Player {
             events,
             tracks,
             findings,
+            ..
         } = &mut self.sinks;
         for sink in [events, tracks, findings].into_iter().flatten() {
             sink.flush()?;

@@ -70,6 +70,8 @@ pub struct Item {
     pub candidate_visits: Vec<(VisitId, f64)>,
     pub candidate_gtins: Vec<(Gtin, f64)>,
     pub home_shelf: Option<ShelfIx>,
+    /// It takes back what was told before all sensors had spoken.
+    pub correction: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -136,6 +136,7 @@ impl Baskets {
         store: &Store,
         at: Timestamp,
         action: &Action,
+        correction: bool,
         out: &mut Vec<Event>,
     ) {
         let several = |n: usize| n > 1;
@@ -161,6 +162,7 @@ impl Baskets {
                 Vec::new()
             },
             home_shelf: action.home_shelf,
+            correction,
         });
         // A closed basket's events are over; what comes later adjusts it.
         let visit = action
@@ -169,7 +171,9 @@ impl Baskets {
         if action.visit.is_none() || visit.is_some() {
             out.push(self.number(at, visit, body));
         }
-        if let (Some(home_shelf), Direction::Putback) = (action.home_shelf, action.direction) {
+        if let (Some(home_shelf), Direction::Putback, false) =
+            (action.home_shelf, action.direction, correction)
+        {
             let epcs = action.epc.into_iter().collect();
             let body = Body::StockMisplaced {
                 shelf: action.shelf,

@@ -303,10 +303,18 @@ impl Engine {
             ..
         } = &mut self.state;
         for decision in decisions {
+            let confirmed = matches!(decision, Decision::Confirmed(_));
             match decision {
-                Decision::Action(action) => {
-                    if !action.restock {
-                        baskets.on_action(&self.store, at, &action, &mut events);
+                Decision::Told(action) => {
+                    baskets.on_action(&self.store, at, &action, false, &mut events);
+                }
+                Decision::Withdrawn(action) => {
+                    let back = action.withdrawn();
+                    baskets.on_action(&self.store, at, &back, true, &mut events);
+                }
+                Decision::Action(action) | Decision::Confirmed(action) => {
+                    if !action.restock && !confirmed {
+                        baskets.on_action(&self.store, at, &action, false, &mut events);
                     }
                     for event in stock.on_action(&self.store, &action) {
                         let body = command::stock_body(&self.store, event);

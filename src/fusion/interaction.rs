@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Direction;
+use super::{Action, Direction};
 use crate::gs1::{Epc, Gtin};
 use crate::ids::ShelfIx;
 use crate::shelf::{CountStep, WeightStep};
@@ -41,6 +41,10 @@ pub(super) struct Interaction {
     /// When it is decided.
     pub(super) ready_at: Timestamp,
     opened_at: Option<Timestamp>,
+    /// When to tell what is likeliest so far.
+    pub(super) tell_at: Option<Timestamp>,
+    /// What has been told.
+    pub(super) told: Vec<Action>,
 }
 
 /// No interaction waits longer than this, however much keeps coming.
@@ -53,6 +57,8 @@ impl Interaction {
             pieces: Vec::new(),
             ready_at: Timestamp::MAX,
             opened_at: None,
+            tell_at: None,
+            told: Vec::new(),
         }
     }
 
@@ -60,6 +66,9 @@ impl Interaction {
     /// side `wait` after the thing itself.
     pub(super) fn add(&mut self, at: Timestamp, piece: Piece, wait: TimeDelta) {
         let opened_at = *self.opened_at.get_or_insert(at);
+        if matches!(piece, Piece::Weight(_)) {
+            self.tell_at = Some(at);
+        }
         self.pieces.push(piece);
         let last = self.ended().min(at);
         self.ready_at = (last + wait).max(at).min(opened_at + LONGEST);

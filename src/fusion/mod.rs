@@ -7,6 +7,7 @@
 //!
 //! Pure. Does not know receipts, gates or money: carriers are visits by number.
 
+mod early;
 pub mod evidence;
 pub mod hypothesis;
 mod interaction;
@@ -64,6 +65,21 @@ pub struct Action {
     pub restock: bool,
 }
 
+impl Action {
+    /// The contrary, which takes it back where it was told and is not so.
+    pub fn withdrawn(self) -> Self {
+        let direction = match self.direction {
+            Direction::Take => Direction::Putback,
+            Direction::Putback => Direction::Take,
+        };
+        Self {
+            direction,
+            home_shelf: None,
+            ..self
+        }
+    }
+}
+
 /// The sensors that spoke for something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Sources {
@@ -77,6 +93,12 @@ pub struct Sources {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Decision {
     Action(Action),
+    /// What is likeliest so far; what becomes of it is told when it is decided.
+    Told(Action),
+    /// An act that was told is decided.
+    Confirmed(Action),
+    /// An act that was told was none, or another.
+    Withdrawn(Action),
     /// What these visits hold may have changed without an action of theirs.
     Reweighed(Vec<VisitId>),
 }
@@ -401,7 +423,8 @@ impl Fusion {
 
     /// When to call [`Fusion::on_timeout`] next.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.open.values().map(|i| i.ready_at).min()
+        let due = |i: &Interaction| i.tell_at.map_or(i.ready_at, |t| t.min(i.ready_at));
+        self.open.values().map(due).min()
     }
 
     pub fn on_timeout(
@@ -412,6 +435,7 @@ impl Fusion {
         presence: &Presence,
         out: &mut Vec<Decision>,
     ) {
+        self.tell_early(store, at, tracking, presence, out);
         self.resolve(store, tracking, presence, out, |i| i.ready_at <= at);
     }
 
@@ -460,17 +484,7 @@ impl Fusion {
     ) {
         let shelf = interaction.shelf;
         let restock = self.is_restocked(shelf, interaction);
-        let near = self
-            .carriers
-            .present(interaction.began(), interaction.ended());
-        let (held, held_tags) = self.clusters.held_by(&near);
-        let misplaced = self.clusters.misplaced_on(shelf);
-        let possible = hypothesis::Possible {
-            held,
-            held_tags,
-            misplaced,
-            restock,
-        };
+        let possible = self.possible(interaction);
         let accounts =
             hypothesis::enumerate(store, &self.coverage, presence, interaction, &possible);
         let scene = trace::Scene {
@@ -482,21 +496,14 @@ impl Fusion {
         };
         if restock {
             self.trace(|f| Trace::Decided(scene.restocked(&f.carriers, &accounts)));
+            let told = interaction.told.iter().cloned();
+            out.extend(told.map(Decision::Withdrawn));
             out.extend(restock_actions(shelf, &accounts));
             return;
         }
-        let whos: Vec<Vec<_>> = accounts
-            .iter()
-            .map(|account| {
-                let who = |a: &hypothesis::Act| {
-                    self.carriers
-                        .weigh(store, tracking, shelf, a.along, a.window)
-                };
-                account.acts.iter().map(who).collect()
-            })
-            .collect();
+        let whos = self.whos(store, tracking, shelf, &accounts);
         let first = UnitId(self.next_unit);
-        let branched = self.branch(store, shelf, &accounts, &whos, out);
+        let branched = self.branch(store, interaction, &accounts, &whos, out);
         self.trace(|f| {
             let told = branched.told();
             Trace::Decided(scene.decided(&f.carriers, &accounts, &whos, told, first))
@@ -506,11 +513,12 @@ impl Fusion {
     fn branch(
         &mut self,
         store: &Store,
-        shelf: ShelfIx,
+        interaction: &Interaction,
         accounts: &[Account],
         whos: &[Vec<who::Who>],
         out: &mut Vec<Decision>,
     ) -> world::Branched {
+        let shelf = interaction.shelf;
         let first_unit = self.next_unit;
         let most = accounts.iter().map(|a| a.acts.len()).max().unwrap_or(0);
         self.next_unit += most as u64;
@@ -520,11 +528,25 @@ impl Fusion {
         if let Some(told) = branched.account() {
             self.note_decided(shelf, told, UnitId(first_unit));
         }
-        out.extend(branched.actions(store).into_iter().map(Decision::Action));
+        out.extend(early::settled(&interaction.told, branched.actions(store)));
         if !branched.reweighed.is_empty() {
             out.push(Decision::Reweighed(std::mem::take(&mut branched.reweighed)));
         }
         branched
+    }
+
+    /// What the people near an interaction may hold, and what stands where it does not belong.
+    fn possible(&self, interaction: &Interaction) -> hypothesis::Possible {
+        let near = self
+            .carriers
+            .present(interaction.began(), interaction.ended());
+        let (held, held_tags) = self.clusters.held_by(&near);
+        hypothesis::Possible {
+            held,
+            held_tags,
+            misplaced: self.clusters.misplaced_on(interaction.shelf),
+            restock: self.is_restocked(interaction.shelf, interaction),
+        }
     }
 
     fn is_restocked(&self, shelf: ShelfIx, interaction: &Interaction) -> bool {

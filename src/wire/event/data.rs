@@ -78,6 +78,10 @@ pub struct ItemTaken<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub home_shelf: Option<&'a str>,
+    /// True where it takes back what was told before all sensors had spoken; absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(extend("default" = false))]
+    pub correction: bool,
 }
 
 /// An item was put on a shelf.
@@ -115,6 +119,10 @@ pub struct ItemReturned<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub home_shelf: Option<&'a str>,
+    /// True where it takes back what was told before all sensors had spoken; absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(extend("default" = false))]
+    pub correction: bool,
 }
 
 /// A kind of sensor that spoke for an action.

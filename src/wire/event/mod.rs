@@ -198,6 +198,7 @@ fn item<'a>(store: &'a Store, i: &'a Item) -> Data<'a> {
             unit_price,
             candidates,
             home_shelf,
+            correction: i.correction,
         })
     } else {
         Data::ItemReturned(data::ItemReturned {
@@ -212,6 +213,7 @@ fn item<'a>(store: &'a Store, i: &'a Item) -> Data<'a> {
             unit_price,
             candidates,
             home_shelf,
+            correction: i.correction,
         })
     }
 }

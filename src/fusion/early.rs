@@ -1,0 +1,128 @@
+//! What is told before all is known. A scale tells within a second of the hand what left, a reader
+//! takes several: the likeliest account is told at once, and corrected when the slower sensors have
+//! spoken. What is told early changes nobody's holdings; only the decision does.
+
+use std::collections::BTreeMap;
+
+use super::hypothesis::{self, Account};
+use super::interaction::Interaction;
+use super::who::Who;
+use super::world::UnitId;
+use super::{Action, Decision, Direction, Fusion};
+use crate::gs1::Gtin;
+use crate::ids::{ShelfIx, VisitId};
+use crate::presence::Presence;
+use crate::store::Store;
+use crate::tracking::Tracking;
+use crate::units::Timestamp;
+
+/// What is less likely than this is not told before it is decided.
+const LIKELY: f64 = 0.6;
+
+type Key = (bool, Gtin, Option<VisitId>);
+
+fn key(action: &Action) -> Key {
+    (
+        action.direction == Direction::Take,
+        action.gtin,
+        action.visit,
+    )
+}
+
+impl Fusion {
+    /// Tells the likeliest account of each interaction whose fast sensors have spoken.
+    pub(super) fn tell_early(
+        &mut self,
+        store: &Store,
+        at: Timestamp,
+        tracking: &Tracking,
+        presence: &Presence,
+        out: &mut Vec<Decision>,
+    ) {
+        let due = self.open.values().filter(|i| i.tell_at.is_some_and(|t| t <= at));
+        let due: Vec<ShelfIx> = due.map(|i| i.shelf).collect();
+        for shelf in due {
+            let Some(mut interaction) = self.open.remove(&shelf) else {
+                continue;
+            };
+            interaction.tell_at = None;
+            for action in self.foreseen(store, tracking, presence, &interaction) {
+                out.push(Decision::Told(action.clone()));
+                interaction.told.push(action);
+            }
+            self.open.insert(shelf, interaction);
+        }
+    }
+
+    /// The acts that would be decided now, less those that have been told.
+    fn foreseen(
+        &self,
+        store: &Store,
+        tracking: &Tracking,
+        presence: &Presence,
+        interaction: &Interaction,
+    ) -> Vec<Action> {
+        if self.is_restocked(interaction.shelf, interaction) {
+            return Vec::new();
+        }
+        let possible = self.possible(interaction);
+        let accounts =
+            hypothesis::enumerate(store, &self.coverage, presence, interaction, &possible);
+        let whos = self.whos(store, tracking, interaction.shelf, &accounts);
+        let foreseen = self.clusters.clone().branch(
+            interaction.shelf,
+            &accounts,
+            &whos,
+            UnitId(self.next_unit),
+        );
+        let mut told: BTreeMap<Key, u32> = BTreeMap::new();
+        for action in &interaction.told {
+            *told.entry(key(action)).or_default() += 1;
+        }
+        let mut actions = foreseen.actions(store);
+        actions.retain(|action| match told.get_mut(&key(action)) {
+            Some(n) if *n > 0 => {
+                *n -= 1;
+                false
+            }
+            _ => action.confidence >= LIKELY && action.visit.is_some(),
+        });
+        actions
+    }
+
+    /// Who may have done each act of each account.
+    pub(super) fn whos(
+        &self,
+        store: &Store,
+        tracking: &Tracking,
+        shelf: ShelfIx,
+        accounts: &[Account],
+    ) -> Vec<Vec<Who>> {
+        let who = |a: &hypothesis::Act| {
+            self.carriers
+                .weigh(store, tracking, shelf, a.along, a.window)
+        };
+        let of = |account: &Account| account.acts.iter().map(who).collect();
+        accounts.iter().map(of).collect()
+    }
+}
+
+/// Decided acts against those told before: what was told is confirmed, what was told and is not so
+/// is withdrawn.
+pub(super) fn settled(told: &[Action], decided: Vec<Action>) -> Vec<Decision> {
+    let mut open: Vec<&Action> = told.iter().collect();
+    let mut out = Vec::new();
+    let mut fresh = Vec::new();
+    for action in decided {
+        match open.iter().position(|t| key(t) == key(&action)) {
+            Some(place) => {
+                open.remove(place);
+                out.push(Decision::Confirmed(action));
+            }
+            None => fresh.push(Decision::Action(action)),
+        }
+    }
+    out.extend(open.into_iter().map(|a| Decision::Withdrawn(a.clone())));
+    out.extend(fresh);
+    out
+}

@@ -17,7 +17,7 @@ use crate::tracking::Tracking;
 use crate::units::Timestamp;
 
 /// What is less likely than this is not told before it is decided.
-const LIKELY: f64 = 0.6;
+const LIKELY: f64 = 0.2;
 
 type Key = (bool, Gtin, Option<VisitId>);
 

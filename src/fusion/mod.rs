@@ -8,6 +8,7 @@
 //! Pure. Does not know receipts, gates or money: carriers are visits by number.
 
 pub mod evidence;
+mod held;
 pub mod hypothesis;
 mod interaction;
 mod likelihood;
@@ -15,6 +16,7 @@ pub mod who;
 pub mod world;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
@@ -452,15 +454,20 @@ impl Fusion {
             out.extend(restock_actions(shelf, &accounts));
             return;
         }
+        // Acts of many accounts lie at one place and time.
+        let mut known: BTreeMap<(u64, Timestamp, Timestamp), Rc<world::Options>> = BTreeMap::new();
+        let mut who = |a: &hypothesis::Act| {
+            let key = (a.along.to_bits(), a.window.0, a.window.1);
+            let weigh = || {
+                let carriers = &self.carriers;
+                let who = carriers.weigh(store, tracking, shelf, a.along, a.window);
+                Rc::new(world::likely(&who))
+            };
+            Rc::clone(known.entry(key).or_insert_with(weigh))
+        };
         let whos: Vec<Vec<_>> = accounts
             .iter()
-            .map(|account| {
-                let who = |a: &hypothesis::Act| {
-                    self.carriers
-                        .weigh(store, tracking, shelf, a.along, a.window)
-                };
-                account.acts.iter().map(who).collect()
-            })
+            .map(|account| account.acts.iter().map(&mut who).collect())
             .collect();
         self.branch(store, shelf, &accounts, &whos, out);
     }
@@ -470,7 +477,7 @@ impl Fusion {
         store: &Store,
         shelf: ShelfIx,
         accounts: &[Account],
-        whos: &[Vec<who::Who>],
+        whos: &[Vec<Rc<world::Options>>],
         out: &mut Vec<Decision>,
     ) {
         let first_unit = self.next_unit;

@@ -3,6 +3,7 @@
 //! at the hands in which they differ.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::hash::{Hash as _, Hasher};
 use std::sync::Arc;
 
@@ -69,11 +70,8 @@ impl Hand {
         self.is(other) || (a.len() == b.len() && a.iter().zip(b).all(same))
     }
 
-    /// Puts the units in order where they were changed; their print.
+    /// Puts units that were changed in order; their print.
     fn settle(&mut self) -> u64 {
-        if let Some(print) = self.0.print {
-            return print;
-        }
         let hand = Arc::make_mut(&mut self.0);
         hand.units.sort_by_key(|u| (u.gtin, u.epc, u.id));
         let mut hasher = Mixer(hand.units.len() as u64);
@@ -169,11 +167,19 @@ impl Held {
         }
     }
 
-    /// Puts hands in order and leaves out empty ones.
-    pub(super) fn settle(&mut self) {
+    /// Puts hands in order and leaves out empty ones; one that equals a hand of the same visit in
+    /// `known` becomes one with it.
+    pub(super) fn settle(&mut self, known: &mut BTreeMap<(VisitId, u64), Hand>) {
         self.0.retain(|(_, hand)| !hand.units().is_empty());
-        for (_, hand) in &mut self.0 {
-            hand.settle();
+        for (visit, hand) in &mut self.0 {
+            if hand.0.print.is_some() {
+                continue;
+            }
+            let print = hand.settle();
+            let same = known.entry((*visit, print)).or_insert_with(|| hand.clone());
+            if same == hand {
+                *hand = same.clone();
+            }
         }
     }
 

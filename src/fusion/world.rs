@@ -112,10 +112,11 @@ impl Clusters {
     ) -> Branched {
         let involved = involved(whos);
         let mut cluster = self.merged(&involved);
-        let tags: BTreeSet<Epc> = cluster
-            .hands()
-            .flat_map(|(_, hand)| hand.units().iter().filter_map(|u| u.epc))
-            .collect();
+        let acts = accounts.iter().flat_map(|a| &a.acts);
+        let tags: BTreeSet<Epc> = acts.filter_map(|act| act.epc).collect();
+        let held = cluster.hands().flat_map(|(_, hand)| hand.units());
+        let held = held.filter_map(|u| u.epc).filter(|epc| tags.contains(epc));
+        let tags: BTreeSet<Epc> = held.collect();
         let mut next = Vec::new();
         let divided: Vec<_> = whos.iter().map(|who| assignments(who)).collect();
         let mut weights: Vec<Vec<Option<f64>>> =
@@ -262,7 +263,7 @@ impl Clusters {
         for mut cluster in ours {
             if let [world] = &mut cluster.worlds[..] {
                 merged.visits.append(&mut cluster.visits);
-                world.held.settle();
+                world.held.settle(&mut BTreeMap::new());
                 certain.extend(
                     world
                         .held
@@ -403,8 +404,9 @@ impl Cluster {
         let mut joined: Vec<World> = Vec::with_capacity(self.worlds.len());
         // Places of worlds by their print, and the number among those of one print.
         let mut places: BTreeMap<(u64, usize), usize> = BTreeMap::new();
+        let mut known = BTreeMap::new();
         for mut world in std::mem::take(&mut self.worlds) {
-            world.held.settle();
+            world.held.settle(&mut known);
             let mut key = (world.held.print(), 0);
             loop {
                 let Some(place) = places.get(&key) else {

@@ -249,11 +249,11 @@ impl Baskets {
         out: &mut Vec<Event>,
     ) {
         for id in visits {
-            let Some(visit) = self.visits.visit(*id).cloned() else {
-                continue;
-            };
             let closed = self.open.get(id).and_then(|b| b.closed.as_ref());
             let Some(closed) = closed.filter(|closed| !closed.reviewed) else {
+                continue;
+            };
+            let Some(visit) = self.visits.visit(*id).cloned() else {
                 continue;
             };
             let receipt = self.receipt(store, &visit, fusion);

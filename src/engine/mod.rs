@@ -99,6 +99,8 @@ pub struct Engine {
     state: State,
     outputs: VecDeque<Output>,
     findings: bool,
+    /// Follows from the state; visits are many and change seldom, and it is asked for at each input.
+    basket_deadline: Option<Timestamp>,
 }
 
 /// A jump ahead of the engine's time by more than this is worth an alert: a clock was set, or the
@@ -124,6 +126,7 @@ impl Engine {
             state,
             outputs: VecDeque::new(),
             findings: false,
+            basket_deadline: None,
         }
     }
 
@@ -158,12 +161,28 @@ impl Engine {
             self.alert(at, "clock-jumped", "warning", "engine");
         }
         self.state.now = Some(at);
+        // What only sensors say concerns visits by way of what is found in it.
+        let may_concern_visits = match &input {
+            Input::Observation(observation) => !matches!(
+                observation.sensed,
+                Sensed::TagRead(_) | Sensed::Weight { .. } | Sensed::Door { .. }
+            ),
+            Input::Timeout(why) => !matches!(why, Wakeup::Presence | Wakeup::Shelf),
+            Input::Command(_) | Input::Source(_) => true,
+        };
         match input {
             Input::Observation(observation) => self.on_observation(at, observation),
             Input::Command(command) => self.on_command(at, command),
             Input::Source(report) => self.on_source(at, report),
             Input::Timeout(why) => self.on_timeout(at, why),
         }
+        if may_concern_visits {
+            self.note_deadline();
+        }
+    }
+
+    fn note_deadline(&mut self) {
+        self.basket_deadline = self.state.baskets.deadline(&self.store);
     }
 
     /// The next thing that the engine has to say; drain to `None` after each input.
@@ -174,12 +193,13 @@ impl Engine {
     /// When the engine wants to be woken next, and for what.
     pub fn poll_timeout(&self) -> Option<(Timestamp, Wakeup)> {
         let s = &self.state;
+        debug_assert_eq!(self.basket_deadline, s.baskets.deadline(&self.store));
         let deadlines = [
             (s.presence.deadline(), Wakeup::Presence),
             (s.tracking.deadline(), Wakeup::Tracking),
             (s.shelves.deadline(), Wakeup::Shelf),
             (s.fusion.deadline(), Wakeup::Fusion),
-            (s.baskets.deadline(&self.store), Wakeup::Basket),
+            (self.basket_deadline, Wakeup::Basket),
         ];
         deadlines
             .into_iter()

@@ -75,6 +75,7 @@ impl Engine {
             state,
             outputs: std::collections::VecDeque::new(),
             findings: false,
+            basket_deadline: None,
         };
         engine.adopt(store);
         Ok(engine)

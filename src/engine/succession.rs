@@ -55,6 +55,7 @@ impl Engine {
         self.state.presence.on_store(&store);
         self.state.outages.keep_known(&store);
         self.store = store;
+        self.note_deadline();
     }
 
     /// Closes all visits and gives an engine for a store file with another layout, with the events
@@ -111,6 +112,7 @@ impl Engine {
         next.state.baskets = self.state.baskets.successor(at, old, &store);
         next.state.alerts = self.state.alerts;
         next.state.now = self.state.now;
+        next.note_deadline();
         next
     }
 
@@ -142,5 +144,6 @@ impl Engine {
             baskets.close_past(&self.store, at, visit, &mut events);
         }
         self.say(events);
+        self.note_deadline();
     }
 }

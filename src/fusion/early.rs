@@ -3,11 +3,11 @@
 //! spoken. What is told early changes nobody's holdings; only the decision does.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::hypothesis::{self, Account};
 use super::interaction::Interaction;
-use super::who::Who;
-use super::world::UnitId;
+use super::world::{self, Options, UnitId};
 use super::{Action, Decision, Direction, Fusion};
 use crate::gs1::Gtin;
 use crate::ids::{ShelfIx, VisitId};
@@ -39,7 +39,10 @@ impl Fusion {
         presence: &Presence,
         out: &mut Vec<Decision>,
     ) {
-        let due = self.open.values().filter(|i| i.tell_at.is_some_and(|t| t <= at));
+        let due = self
+            .open
+            .values()
+            .filter(|i| i.tell_at.is_some_and(|t| t <= at));
         let due: Vec<ShelfIx> = due.map(|i| i.shelf).collect();
         for shelf in due {
             let Some(mut interaction) = self.open.remove(&shelf) else {
@@ -97,12 +100,19 @@ impl Fusion {
         tracking: &Tracking,
         shelf: ShelfIx,
         accounts: &[Account],
-    ) -> Vec<Vec<Who>> {
-        let who = |a: &hypothesis::Act| {
-            self.carriers
-                .weigh(store, tracking, shelf, a.along, a.window)
+    ) -> Vec<Vec<Rc<Options>>> {
+        // Acts of many accounts lie at one place and time.
+        let mut known: BTreeMap<(u64, Timestamp, Timestamp), Rc<Options>> = BTreeMap::new();
+        let mut who = |a: &hypothesis::Act| {
+            let key = (a.along.to_bits(), a.window.0, a.window.1);
+            let weigh = || {
+                let carriers = &self.carriers;
+                let who = carriers.weigh(store, tracking, shelf, a.along, a.window);
+                Rc::new(world::likely(&who))
+            };
+            Rc::clone(known.entry(key).or_insert_with(weigh))
         };
-        let of = |account: &Account| account.acts.iter().map(who).collect();
+        let of = |account: &Account| account.acts.iter().map(&mut who).collect();
         accounts.iter().map(of).collect()
     }
 }

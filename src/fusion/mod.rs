@@ -9,6 +9,7 @@
 
 mod early;
 pub mod evidence;
+mod held;
 pub mod hypothesis;
 mod interaction;
 mod likelihood;
@@ -17,6 +18,7 @@ pub mod who;
 pub mod world;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
@@ -515,7 +517,7 @@ impl Fusion {
         store: &Store,
         interaction: &Interaction,
         accounts: &[Account],
-        whos: &[Vec<who::Who>],
+        whos: &[Vec<Rc<world::Options>>],
         out: &mut Vec<Decision>,
     ) -> world::Branched {
         let shelf = interaction.shelf;
@@ -666,7 +668,8 @@ fn gate_read_points(store: &Store, gate: Option<GateIx>) -> Vec<ReadPoint> {
 fn gate_log_ratio(reads: &[Sighting], gates: &[ReadPoint], left_at: Timestamp) -> f64 {
     let from = left_at - TimeDelta::from_millis(3500);
     let (near, past) = (TimeDelta::from_millis(900), TimeDelta::from_millis(1500));
-    let at_gate = |r: &&Sighting| gates.contains(&r.place) && r.at >= from && r.at <= left_at + past;
+    let at_gate =
+        |r: &&Sighting| gates.contains(&r.place) && r.at >= from && r.at <= left_at + past;
     let heard = reads.iter().filter(at_gate).count();
     // A tag is loudest to the gate just as it passes; one heard before and no more has gone with
     // somebody else.

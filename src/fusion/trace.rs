@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use super::hypothesis::{Account, Act, Possible};
 use super::interaction::{Interaction, Piece};
-use super::who::{Carriers, Who};
+use super::who::Carriers;
+use super::world::Options;
 use super::world::{self, UnitId};
 use super::{Direction, Fusion, Witness, gate_log_ratio};
 use crate::gs1::{Epc, Gtin};
@@ -16,6 +17,7 @@ use crate::store::{ReadPoint, Store};
 use crate::tracking::Tracking;
 use crate::units::signal::log_sum_exp;
 use crate::units::{TimeDelta, Timestamp};
+use std::rc::Rc;
 
 /// Something that fusion did, with its reasons.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,13 +183,13 @@ impl Scene<'_> {
         &self,
         carriers: &Carriers,
         accounts: &[Account],
-        whos: &[Vec<Who>],
+        whos: &[Vec<Rc<Options>>],
         told: &[Told],
         first: UnitId,
     ) -> Decided {
         let shelf = self.interaction.shelf;
         let numbered = accounts.iter().zip(whos).enumerate();
-        let weigh = |(n, (account, whos)): (usize, (&Account, &Vec<Who>))| {
+        let weigh = |(n, (account, whos)): (usize, (&Account, &Vec<Rc<Options>>))| {
             (n, weighed(account, whos, told, n))
         };
         let mut all: Vec<(usize, Weighed)> = numbered.map(weigh).collect();
@@ -217,7 +219,7 @@ impl Scene<'_> {
         let (from, to) = (self.interaction.began(), self.interaction.ended());
         let middle = from + TimeDelta::from_micros((to - from).as_micros() / 2);
         let along = self.along();
-        let near = world::involved(accounts, whos).into_iter();
+        let near = world::involved(whos).into_iter();
         Decided {
             shelf,
             window: (from, to),
@@ -242,7 +244,7 @@ impl Scene<'_> {
             .map(|a| (1.0, vec![None; a.acts.len()], 0))
             .into_iter()
             .collect();
-        let whos: Vec<Vec<Who>> = accounts.iter().map(|_| Vec::new()).collect();
+        let whos: Vec<Vec<Rc<Options>>> = accounts.iter().map(|_| Vec::new()).collect();
         self.decided(carriers, accounts, &whos, &told, UnitId(u64::MAX))
     }
 
@@ -349,17 +351,14 @@ fn acted(told: &[Told], visit: VisitId) -> f64 {
     by.map(|(p, _, _)| p).sum()
 }
 
-fn weighed(account: &Account, whos: &[Who], told: &[Told], n: usize) -> Weighed {
+fn weighed(account: &Account, whos: &[Rc<Options>], told: &[Told], n: usize) -> Weighed {
     let of_account = || told.iter().filter(|(_, _, account)| *account == n);
     let best = of_account().next();
     let who: Vec<Option<VisitId>> =
         best.map_or_else(|| vec![None; account.acts.len()], |(_, who, _)| who.clone());
-    let log = |(who, visit): (&Who, &Option<VisitId>)| match visit {
-        None => who.nobody,
-        Some(visit) => {
-            let weighed = who.visits.iter().filter(|(v, _)| v == visit);
-            log_sum_exp(weighed.map(|(_, log)| *log))
-        }
+    let log = |(who, visit): (&Rc<Options>, &Option<VisitId>)| {
+        let own = who.iter().find(|(v, _)| v == visit);
+        own.map_or(f64::NEG_INFINITY, |(_, log)| *log)
     };
     Weighed {
         acts: account.acts.clone(),

@@ -4,9 +4,11 @@
 //! multiply.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use super::held::{Hand, Held};
 use super::hypothesis::{Account, Act};
 use super::who::Who;
 use super::{Action, Direction, Holding, Holdings, Sources};
@@ -30,7 +32,7 @@ pub struct Unit {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct World {
     log_weight: f64,
-    held: BTreeMap<VisitId, Vec<Unit>>,
+    held: Held,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -85,13 +87,10 @@ pub(super) struct Branched {
 impl Clusters {
     /// Products and tags that any of these visits may hold.
     pub(super) fn held_by(&self, visits: &[VisitId]) -> (BTreeSet<Gtin>, Vec<Epc>) {
-        let worlds = self.clusters.iter().flat_map(|c| &c.worlds);
-        let held = worlds.flat_map(|w| &w.held);
-        let units = held
-            .filter(|(visit, _)| visits.contains(visit))
-            .flat_map(|(_, units)| units);
+        let hands = self.clusters.iter().flat_map(Cluster::hands);
+        let held = hands.filter(|(visit, _)| visits.contains(visit));
         let (mut gtins, mut tags) = (BTreeSet::new(), BTreeSet::new());
-        for unit in units {
+        for unit in held.flat_map(|(_, hand)| hand.units()) {
             gtins.insert(unit.gtin);
             tags.extend(unit.epc);
         }
@@ -108,14 +107,20 @@ impl Clusters {
         &mut self,
         shelf: ShelfIx,
         accounts: &[Account],
-        whos: &[Vec<Who>],
+        whos: &[Vec<Rc<Options>>],
         first: UnitId,
     ) -> Branched {
-        let involved = involved(accounts, whos);
+        let involved = involved(whos);
         let mut cluster = self.merged(&involved);
-        let mut told: BTreeMap<(usize, Vec<Option<VisitId>>), f64> = BTreeMap::new();
+        let acts = accounts.iter().flat_map(|a| &a.acts);
+        let tags: BTreeSet<Epc> = acts.filter_map(|act| act.epc).collect();
+        let held = cluster.hands().flat_map(|(_, hand)| hand.units());
+        let held = held.filter_map(|u| u.epc).filter(|epc| tags.contains(epc));
+        let tags: BTreeSet<Epc> = held.collect();
         let mut next = Vec::new();
         let divided: Vec<_> = whos.iter().map(|who| assignments(who)).collect();
+        let mut weights: Vec<Vec<Option<f64>>> =
+            divided.iter().map(|ways| vec![None; ways.len()]).collect();
         let mut heaviest = f64::NEG_INFINITY;
         for Way {
             bound,
@@ -132,14 +137,20 @@ impl Clusters {
             let mut branch = cluster.worlds[world].clone();
             branch.log_weight = bound;
             for (i, (act, visit)) in account.acts.iter().zip(assigned).enumerate() {
-                branch.play(act, *visit, UnitId(first.0 + i as u64));
+                // A tag that nobody held before is in no hand, but for an act before this one.
+                let held = i > 0 || act.epc.is_some_and(|epc| tags.contains(&epc));
+                branch.play(act, *visit, UnitId(first.0 + i as u64), held);
             }
             heaviest = heaviest.max(branch.log_weight);
-            let weight = told
-                .entry((n, assigned.clone()))
-                .or_insert(f64::NEG_INFINITY);
+            let weight = weights[n][assignment].get_or_insert(f64::NEG_INFINITY);
             *weight = log_sum_exp([*weight, branch.log_weight]);
             next.push(branch);
+        }
+        let mut told: BTreeMap<(usize, Vec<Option<VisitId>>), f64> = BTreeMap::new();
+        for (n, (ways, weights)) in divided.into_iter().zip(weights).enumerate() {
+            for ((_, assigned), weight) in ways.into_iter().zip(weights) {
+                told.extend(weight.map(|weight| ((n, assigned), weight)));
+            }
         }
         cluster.worlds = next;
         cluster.settle();
@@ -170,7 +181,7 @@ impl Clusters {
             return Vec::new();
         };
         for world in &mut cluster.worlds {
-            let held = world.held.get(&visit).into_iter().flatten();
+            let held = world.held.get(visit).iter();
             world.log_weight += held.map(&weigh).sum::<f64>();
         }
         cluster.settle();
@@ -181,15 +192,11 @@ impl Clusters {
 
     /// Weighs down the worlds in which `visit` holds the tag `epc`.
     pub(super) fn reweigh_one(&mut self, visit: VisitId, epc: Epc, log: f64) -> Vec<VisitId> {
-        let holds = |w: &World| {
-            w.held
-                .get(&visit)
-                .is_some_and(|units| units.iter().any(|u| u.epc == Some(epc)))
-        };
+        let holds = |w: &World| w.held.get(visit).iter().any(|u| u.epc == Some(epc));
         let concerned = self
             .clusters
             .iter()
-            .any(|c| c.visits.contains(&visit) && c.worlds.len() > 1 && c.worlds.iter().any(holds));
+            .any(|c| c.worlds.len() > 1 && c.visits.contains(&visit) && c.worlds.iter().any(holds));
         if !concerned {
             return Vec::new();
         }
@@ -209,11 +216,14 @@ impl Clusters {
 
     /// Gives a unit the tag that turned out to be its own.
     pub(super) fn tag_unit(&mut self, unit: UnitId, epc: Epc) {
-        let worlds = self.clusters.iter_mut().flat_map(|c| &mut c.worlds);
-        let units = worlds.flat_map(|w| w.held.values_mut()).flatten();
-        for held in units.filter(|u| u.id == unit && u.epc.is_none()) {
-            held.epc = Some(epc);
-            held.sources.rfid = true;
+        let mut done = Vec::new();
+        for world in self.clusters.iter_mut().flat_map(|c| &mut c.worlds) {
+            let is = |u: &Unit| u.id == unit && u.epc.is_none();
+            let tag = |u: &mut Unit| {
+                u.epc = Some(epc);
+                u.sources.rfid = true;
+            };
+            world.held.change(is, tag, &mut done);
         }
     }
 
@@ -232,7 +242,7 @@ impl Clusters {
         let cluster = self.clusters.iter().find(|c| c.visits.contains(&visit));
         let mut units: BTreeMap<UnitId, (Unit, f64)> = BTreeMap::new();
         for world in cluster.into_iter().flat_map(|c| &c.worlds) {
-            for unit in world.held.get(&visit).into_iter().flatten() {
+            for unit in world.held.get(visit) {
                 units.entry(unit.id).or_insert((*unit, 0.0)).1 += libm::exp(world.log_weight);
             }
         }
@@ -243,7 +253,7 @@ impl Clusters {
         if let Some(mut cluster) = self.taken_out(visit) {
             cluster.visits.remove(&visit);
             for world in &mut cluster.worlds {
-                world.held.remove(&visit);
+                world.held.remove(visit);
             }
             cluster.settle();
             self.put_back(cluster);
@@ -260,9 +270,25 @@ impl Clusters {
             visits: BTreeSet::new(),
             worlds: vec![World::default()],
         };
-        for cluster in ours {
-            merged = merged.times(cluster);
+        // What is certain multiplies no worlds: it joins them at last.
+        let mut certain = Vec::new();
+        for mut cluster in ours {
+            if let [world] = &mut cluster.worlds[..] {
+                merged.visits.append(&mut cluster.visits);
+                world.held.settle(&mut BTreeMap::new());
+                certain.extend(
+                    world
+                        .held
+                        .hands()
+                        .map(|(visit, hand)| (visit, hand.clone())),
+                );
+                merged.weigh(world.log_weight);
+            } else {
+                merged.join(std::mem::take(&mut certain));
+                merged = merged.times(cluster);
+            }
         }
+        merged.join(certain);
         merged.visits.extend(visits);
         merged
     }
@@ -284,14 +310,17 @@ impl Clusters {
                 .copied()
                 .filter(|v| cluster.agrees_on(*v))
                 .collect();
+            for world in cluster.worlds.iter_mut().rev().skip(1) {
+                world.held.leave_out(&agreed);
+            }
             for visit in agreed {
                 cluster.visits.remove(&visit);
-                let mut world = World::default();
-                for old in &mut cluster.worlds {
-                    if let Some(units) = old.held.remove(&visit) {
-                        world.held.insert(visit, units);
-                    }
-                }
+                let last = cluster.worlds.last_mut();
+                let hand = last.and_then(|w| w.held.remove(visit));
+                let world = World {
+                    log_weight: 0.0,
+                    held: Held::of(hand.map(|hand| (visit, hand))),
+                };
                 let visits = BTreeSet::from([visit]);
                 self.clusters.push(Cluster {
                     visits,
@@ -346,8 +375,7 @@ impl Cluster {
             for b in &other.worlds {
                 let mut both = a.clone();
                 both.log_weight += b.log_weight;
-                both.held
-                    .extend(b.held.iter().map(|(v, units)| (*v, units.clone())));
+                both.held.join(&b.held);
                 worlds.push(both);
             }
         }
@@ -357,52 +385,77 @@ impl Cluster {
         both
     }
 
+    /// What somebody holds in all worlds, each hand that worlds share with the heaviest once.
+    fn hands(&self) -> impl Iterator<Item = (VisitId, &Hand)> {
+        let first = self.worlds.first();
+        self.worlds.iter().enumerate().flat_map(move |(n, world)| {
+            let numbered = world.held.hands().enumerate();
+            let shared = move |place: usize, hand: &Hand| {
+                let same = first.and_then(|w| w.held.nth(place));
+                n > 0 && same.is_some_and(|same| same.is(hand))
+            };
+            let own = numbered.filter(move |(place, (_, hand))| !shared(*place, hand));
+            own.map(|(_, held)| held)
+        })
+    }
+
+    /// Lets all worlds have what certain visits of other clusters hold.
+    fn join(&mut self, certain: Vec<(VisitId, Hand)>) {
+        if certain.is_empty() {
+            return;
+        }
+        let certain = Held::of(certain);
+        for world in &mut self.worlds {
+            world.held.join(&certain);
+        }
+        self.sort();
+    }
+
     /// Joins equal worlds, forgets faint ones, and lets the weights sum to 1.
     fn settle(&mut self) {
+        let mut joined: Vec<World> = Vec::with_capacity(self.worlds.len());
+        // Places of worlds by their print, and the number among those of one print.
+        let mut places: BTreeMap<(u64, usize), usize> = BTreeMap::new();
+        let mut known = BTreeMap::new();
+        for mut world in std::mem::take(&mut self.worlds) {
+            world.held.settle(&mut known);
+            let mut key = (world.held.print(), 0);
+            loop {
+                let Some(place) = places.get(&key) else {
+                    places.insert(key, joined.len());
+                    joined.push(world);
+                    break;
+                };
+                let same = &mut joined[*place];
+                if same.held.agrees(&world.held) {
+                    let sum = log_sum_exp([same.log_weight, world.log_weight]);
+                    if world.log_weight > same.log_weight {
+                        *same = world;
+                    }
+                    same.log_weight = sum;
+                    break;
+                }
+                key.1 += 1;
+            }
+        }
+        self.worlds = joined;
+        self.sort();
+        self.weigh(0.0);
+    }
+
+    /// The heaviest first.
+    fn sort(&mut self) {
+        self.worlds.sort_by(|a, b| {
+            let heavier = b.log_weight.total_cmp(&a.log_weight);
+            heavier.then_with(|| a.held.order(&b.held))
+        });
+    }
+
+    /// Adds to all weights, forgets faint worlds, and lets the weights sum to 1.
+    fn weigh(&mut self, log: f64) {
         for world in &mut self.worlds {
-            world.held.retain(|_, units| !units.is_empty());
-            for units in world.held.values_mut() {
-                // All but the last were in order before.
-                if !units.is_sorted_by_key(|u| (u.gtin, u.epc, u.id)) {
-                    units.sort_by_key(|u| (u.gtin, u.epc, u.id));
-                }
-            }
+            world.log_weight += log;
         }
-        // Equal units in a row count as one with a number: hands can be full of one product.
-        let key = |w: &World| -> Vec<(VisitId, Gtin, Option<Epc>, u32)> {
-            let mut runs: Vec<(VisitId, Gtin, Option<Epc>, u32)> = Vec::new();
-            for (visit, units) in &w.held {
-                for unit in units {
-                    match runs.last_mut() {
-                        Some((v, gtin, epc, n))
-                            if (*v, *gtin, *epc) == (*visit, unit.gtin, unit.epc) =>
-                        {
-                            *n += 1;
-                        }
-                        _ => runs.push((*visit, unit.gtin, unit.epc, 1)),
-                    }
-                }
-            }
-            runs
-        };
-        let mut joined: BTreeMap<_, World> = BTreeMap::new();
-        for world in std::mem::take(&mut self.worlds) {
-            match joined.entry(key(&world)) {
-                std::collections::btree_map::Entry::Vacant(v) => {
-                    v.insert(world);
-                }
-                std::collections::btree_map::Entry::Occupied(mut o) => {
-                    let sum = log_sum_exp([o.get().log_weight, world.log_weight]);
-                    if world.log_weight > o.get().log_weight {
-                        o.insert(world);
-                    }
-                    o.get_mut().log_weight = sum;
-                }
-            }
-        }
-        self.worlds = joined.into_values().collect();
-        self.worlds
-            .sort_by(|a, b| b.log_weight.total_cmp(&a.log_weight));
         let heaviest = self.worlds.first().map_or(0.0, |w| w.log_weight);
         self.worlds.truncate(WORLDS);
         self.worlds.retain(|w| w.log_weight > heaviest - FAINT);
@@ -413,50 +466,45 @@ impl Cluster {
     }
 
     fn agrees_on(&self, visit: VisitId) -> bool {
-        let mut held = self.worlds.iter().map(|w| w.held.get(&visit));
+        let mut held = self.worlds.iter().map(|w| w.held.hand(visit));
         let first = held.next().flatten();
         held.all(|other| match (first, other) {
-            (Some(a), Some(b)) => {
-                a.len() == b.len()
-                    && a.iter()
-                        .zip(b)
-                        .all(|(a, b)| a.gtin == b.gtin && a.epc == b.epc)
-            }
+            (Some(a), Some(b)) => a.agrees(b),
             (a, b) => a.is_none() && b.is_none(),
         })
     }
 
     fn holdings(&self, visit: VisitId) -> Holdings {
-        let count = |w: &World, gtin: Gtin| {
-            w.held
-                .get(&visit)
-                .map_or(0, |us| us.iter().filter(|u| u.gtin == gtin).count())
-        };
         let Some(best) = self.worlds.first() else {
             return Holdings::default();
         };
-        let chance = |test: &dyn Fn(&World) -> bool| -> f64 {
-            self.worlds
-                .iter()
-                .filter(|w| test(w))
-                .map(|w| libm::exp(w.log_weight))
-                .sum()
+        let best = best.held.get(visit);
+        let hands: Vec<&[Unit]> = self.worlds.iter().map(|w| w.held.get(visit)).collect();
+        let shared = |hand: &[Unit]| std::ptr::eq(hand, best);
+        let own = || hands.iter().skip(1).filter(|hand| !shared(hand));
+        let gtins: BTreeSet<Gtin> = best
+            .iter()
+            .chain(own().copied().flatten())
+            .map(|u| u.gtin)
+            .collect();
+        let count = |hand: &[Unit], gtin: Gtin| hand.iter().filter(|u| u.gtin == gtin).count();
+        let weights: Vec<f64> = self
+            .worlds
+            .iter()
+            .map(|w| libm::exp(w.log_weight))
+            .collect();
+        let chance = |test: &dyn Fn(&[Unit]) -> bool| -> f64 {
+            let of_best = test(best);
+            let fits = |hand: &[Unit]| if shared(hand) { of_best } else { test(hand) };
+            let worlds = hands.iter().zip(&weights);
+            worlds.filter(|(hand, _)| fits(hand)).map(|(_, p)| p).sum()
         };
-        let mut gtins: BTreeSet<Gtin> = BTreeSet::new();
-        for world in &self.worlds {
-            gtins.extend(world.held.get(&visit).into_iter().flatten().map(|u| u.gtin));
-        }
         let mut out = Holdings::default();
         for gtin in &gtins {
             let quantity = count(best, *gtin);
-            let units = best
-                .held
-                .get(&visit)
-                .into_iter()
-                .flatten()
-                .filter(|u| u.gtin == *gtin);
+            let units = best.iter().filter(|u| u.gtin == *gtin);
             if quantity == 0 {
-                let missing = chance(&|w| count(w, *gtin) > 0);
+                let missing = chance(&|hand| count(hand, *gtin) > 0);
                 out.missing.push((*gtin, missing));
                 continue;
             }
@@ -470,22 +518,25 @@ impl Cluster {
                 gtin: *gtin,
                 quantity: quantity as u32,
                 epcs,
-                confidence: chance(&|w| count(w, *gtin) == quantity),
+                confidence: chance(&|hand| count(hand, *gtin) == quantity),
                 sources,
             });
         }
         out.confidence =
-            chance(&|w| gtins.iter().all(|g| count(w, *g) == count(best, *g))).min(1.0);
+            chance(&|hand| gtins.iter().all(|g| count(hand, *g) == count(best, *g))).min(1.0);
         out
     }
 }
 
 impl World {
-    /// Lets an act happen; its weight falls where this world makes it unlikely.
-    fn play(&mut self, act: &Act, visit: Option<VisitId>, id: UnitId) {
+    /// Lets an act happen; its weight falls where this world makes it unlikely. `held` says that
+    /// somebody may hold its tag.
+    fn play(&mut self, act: &Act, visit: Option<VisitId>, id: UnitId, held: bool) {
         match (act.direction, visit) {
             (Direction::Take, visit) => {
-                if act.epc.is_some() && self.remove_epc(act.epc) {
+                if let Some(epc) = act.epc.filter(|_| held)
+                    && self.held.remove_tag(epc)
+                {
                     // The tag was in somebody's hands: a put-back was missed, or it never left.
                     self.log_weight += OTHER_UNIT_LOG;
                 }
@@ -496,7 +547,7 @@ impl World {
                         epc: act.epc,
                         sources: act.sources,
                     };
-                    let units = self.held.entry(visit).or_default();
+                    let units = self.held.edit(visit);
                     let beyond = units.len().saturating_sub(FULL_HANDS);
                     self.log_weight += MORE_LOG * beyond as f64;
                     units.push(unit);
@@ -512,7 +563,7 @@ impl World {
     }
 
     fn put_back(&mut self, visit: VisitId, act: &Act) -> f64 {
-        let units = self.held.entry(visit).or_default();
+        let units = self.held.get(visit);
         let rank = |u: &Unit| match (act.epc, u.epc) {
             _ if u.gtin != act.gtin => None,
             (Some(a), Some(b)) if a == b => Some(0),
@@ -527,7 +578,7 @@ impl World {
         match ranked.min() {
             None => NOT_HELD_LOG,
             Some((r, i)) => {
-                units.remove(i);
+                self.held.edit(visit).remove(i);
                 match r {
                     0 => 0.0,
                     1 => -0.5,
@@ -535,16 +586,6 @@ impl World {
                 }
             }
         }
-    }
-
-    fn remove_epc(&mut self, epc: Option<Epc>) -> bool {
-        let mut found = false;
-        for units in self.held.values_mut() {
-            let before = units.len();
-            units.retain(|u| u.epc != epc);
-            found |= units.len() < before;
-        }
-        found
     }
 }
 
@@ -588,26 +629,38 @@ fn ways(
             }
         }
     }
-    // Stable: ways of one weight keep their order.
-    out.sort_by(|a, b| b.bound.total_cmp(&a.bound));
-    out.truncate(WAYS);
+    // Ways of one weight keep their order.
+    let place = |w: &Way| (w.world, w.account, w.assignment);
+    let order = |a: &Way, b: &Way| {
+        let heavier = b.bound.total_cmp(&a.bound);
+        heavier.then_with(|| place(a).cmp(&place(b)))
+    };
+    if out.len() > WAYS {
+        out.select_nth_unstable_by(WAYS, order);
+        out.truncate(WAYS);
+    }
+    out.sort_unstable_by(order);
     out
 }
 
+/// Who can have done one act, with log weights.
+pub(super) type Options = Vec<(Option<VisitId>, f64)>;
+
 /// The visits that can have had a hand in any of it.
-pub(super) fn involved(accounts: &[Account], whos: &[Vec<Who>]) -> BTreeSet<VisitId> {
-    let mut out = BTreeSet::new();
-    for (_, who) in accounts.iter().zip(whos) {
-        for who in who {
-            out.extend(likely(who).into_iter().filter_map(|(visit, _)| visit));
+pub(super) fn involved(whos: &[Vec<Rc<Options>>]) -> BTreeSet<VisitId> {
+    let mut seen: Vec<&Rc<Options>> = Vec::new();
+    for options in whos.iter().flatten() {
+        if !seen.iter().any(|known| Rc::ptr_eq(known, options)) {
+            seen.push(options);
         }
     }
-    out
+    let visits = seen.into_iter().flat_map(|options| options.iter());
+    visits.filter_map(|(visit, _)| *visit).collect()
 }
 
 /// The options of who did one act, the unlikely left out. Their weights are not normalised: where
 /// people stood says as much about the place of an act as the place about who it was.
-fn likely(who: &Who) -> Vec<(Option<VisitId>, f64)> {
+pub(super) fn likely(who: &Who) -> Options {
     let mut options: Vec<(Option<VisitId>, f64)> =
         who.visits.iter().map(|(v, log)| (Some(*v), *log)).collect();
     options.push((None, who.nobody));
@@ -617,25 +670,33 @@ fn likely(who: &Who) -> Vec<(Option<VisitId>, f64)> {
 }
 
 /// Ways in which an account's acts can be divided among people, each with its log probability.
-fn assignments(whos: &[Who]) -> Vec<(f64, Vec<Option<VisitId>>)> {
+fn assignments(whos: &[Rc<Options>]) -> Vec<(f64, Vec<Option<VisitId>>)> {
     const KEEP: usize = 24;
     /// Acts of one interaction are more often one person's than two people's.
     const OTHER_HAND_LOG: f64 = -0.7;
     let mut out: Vec<(f64, Vec<Option<VisitId>>)> = vec![(0.0, Vec::new())];
-    for who in whos {
-        let mut next = Vec::new();
+    for options in whos {
+        let mut next: Vec<(f64, &[Option<VisitId>], Option<VisitId>)> = Vec::new();
         for (log, assigned) in &out {
-            for (visit, who_log) in likely(who) {
-                let other = assigned.last().is_some_and(|last| *last != visit);
+            for (visit, who_log) in options.iter() {
+                let other = assigned.last().is_some_and(|last| last != visit);
                 let change = if other { OTHER_HAND_LOG } else { 0.0 };
-                let mut longer = assigned.clone();
-                longer.push(visit);
-                next.push((log + who_log + change, longer));
+                next.push((log + who_log + change, assigned, *visit));
             }
         }
-        next.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        next.truncate(KEEP);
-        out = next;
+        let order = |a: &(f64, &[_], _), b: &(f64, &[_], _)| {
+            let likelier = b.0.total_cmp(&a.0);
+            likelier.then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
+        };
+        if next.len() > KEEP {
+            next.select_nth_unstable_by(KEEP, order);
+            next.truncate(KEEP);
+        }
+        next.sort_unstable_by(order);
+        let longer = |(log, assigned, visit): (f64, &[Option<VisitId>], Option<VisitId>)| {
+            (log, assigned.iter().copied().chain([visit]).collect())
+        };
+        out = next.into_iter().map(longer).collect();
     }
     out
 }

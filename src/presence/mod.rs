@@ -6,6 +6,7 @@ mod heard;
 mod say;
 mod tag;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -157,16 +158,17 @@ impl Presence {
         for epc in self.waiting.remove(&read.antenna).unwrap_or_default() {
             self.due.insert((at, epc));
         }
-        if !self.tags.contains_key(&read.epc) {
-            if self.tags.len() >= TAGS_MAX {
+        let full = self.tags.len() >= TAGS_MAX;
+        let tag = match self.tags.entry(read.epc) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if full => {
                 self.refused += 1;
                 return;
             }
-            self.tags.insert(read.epc, Tag::new(captured_at));
-            self.due.insert((at + FIRST_LOOK, read.epc));
-        }
-        let Some(tag) = self.tags.get_mut(&read.epc) else {
-            return;
+            Entry::Vacant(new) => {
+                self.due.insert((at + FIRST_LOOK, read.epc));
+                new.insert(Tag::new(captured_at))
+            }
         };
         let resumed = self.rhythms[read.antenna.index()].resumed;
         let missed = tag.on_read(captured_at, read.antenna, read.rssi_dbm, cycled, resumed);

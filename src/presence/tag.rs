@@ -261,8 +261,12 @@ impl Tag {
 
     fn note(&mut self, at: Timestamp, antenna: AntennaIx, rssi_dbm: f32) {
         // Reports may come late by their own clocks.
-        let place = self.recent.partition_point(|(t, _, _)| *t <= at);
-        self.recent.insert(place, (at, antenna, rssi_dbm));
+        if self.recent.back().is_none_or(|(t, _, _)| *t <= at) {
+            self.recent.push_back((at, antenna, rssi_dbm));
+        } else {
+            let place = self.recent.partition_point(|(t, _, _)| *t <= at);
+            self.recent.insert(place, (at, antenna, rssi_dbm));
+        }
         while self.recent.len() > RECENT_MAX
             || self
                 .recent

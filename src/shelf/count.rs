@@ -676,15 +676,23 @@ fn weights(detection: &Detection) -> BTreeMap<Gtin, f64> {
     detection.gtins.iter().copied().collect()
 }
 
+/// Of a sum of probabilities, no more than this is forgotten.
+const FAINT: f64 = 1e-3;
+
 /// Adds a detection's probabilities to a sum that forgets slowly.
 fn add(sum: &mut BTreeMap<Gtin, f64>, detection: &Detection) {
+    let mut some_faint = false;
     for value in sum.values_mut() {
         *value *= 0.95;
+        some_faint |= *value <= FAINT;
     }
     for (gtin, p) in &detection.gtins {
         *sum.entry(*gtin).or_insert(0.0) += p;
+        some_faint |= *p <= FAINT;
     }
-    sum.retain(|_, v| *v > 1e-3);
+    if some_faint {
+        sum.retain(|_, v| *v > FAINT);
+    }
 }
 
 /// The share of a sum of probabilities that a detection agrees with; 1 where nobody knows.

@@ -377,8 +377,12 @@ impl Plate {
     }
 
     fn insert(&mut self, at: Timestamp, grams: f64) {
-        let place = self.samples.partition_point(|(t, _)| *t <= at);
-        self.samples.insert(place, (at, grams));
+        if self.samples.back().is_none_or(|(t, _)| *t <= at) {
+            self.samples.push_back((at, grams));
+        } else {
+            let place = self.samples.partition_point(|(t, _)| *t <= at);
+            self.samples.insert(place, (at, grams));
+        }
         let newest = self.samples.back().map_or(at, |(t, _)| *t);
         while self.samples.len() > SAMPLES_MAX
             || self

@@ -1,6 +1,8 @@
 //! Which sight is whose: the assignment of least cost between one frame's sights and people.
 
-use super::person::{Person, Sight};
+use std::collections::BTreeSet;
+
+use super::person::{Expected, Person, Sight};
 use crate::units::Timestamp;
 
 /// Costs above this are no match.
@@ -18,29 +20,75 @@ pub(super) fn best(
     sights: &[Sight],
     at: Timestamp,
 ) -> Vec<Option<usize>> {
-    let cost = |person: &Person, sight: &Sight| {
-        let (squared, metres) = person.distance(sight, at);
+    let expected: Vec<Expected<'_>> = people.iter().map(|p| p.expected(at)).collect();
+    let cost = |person: &Expected<'_>, sight: &Sight| {
+        let (squared, metres) = person.distance(sight);
+        let near = metres < GATE_M && squared < GATE;
+        if !near {
+            return None;
+        }
         let looks = person
             .looks_like(sight)
             .map_or(0.0, |cos| 6.0 * (1.0 - cos));
         let weak = 2.0 * (1.0 - sight.score);
-        (metres < GATE_M && squared < GATE)
-            .then_some(squared + looks + weak + person.height_cost(sight))
+        Some(squared + looks + weak + person.height_cost(sight))
     };
-    let costs: Vec<Vec<f64>> = sights
-        .iter()
-        .map(|s| {
-            people
-                .iter()
-                .enumerate()
-                .map(|(i, p)| {
-                    let doubt = if i < certain { 0.0 } else { TENTATIVE };
-                    cost(p, s).map_or(f64::INFINITY, |c| c + doubt)
-                })
-                .collect()
-        })
-        .collect();
-    assign(&costs, people.len())
+    let costs = |s: &Sight| -> Vec<(usize, f64)> {
+        let numbered = expected.iter().enumerate();
+        let near = numbered.filter_map(|(i, p)| {
+            let doubt = if i < certain { 0.0 } else { TENTATIVE };
+            cost(p, s).map(|c| (i, c + doubt))
+        });
+        near.collect()
+    };
+    let costs: Vec<Vec<(usize, f64)>> = sights.iter().map(costs).collect();
+    assign_near(&costs, people.len())
+}
+
+/// The assignment of each group of sights and people who are far from all others by itself: what
+/// is far has no say in it, and tables stay small. Each row has its columns in order.
+fn assign_near(costs: &[Vec<(usize, f64)>], columns: usize) -> Vec<Option<usize>> {
+    let mut chosen = vec![None; costs.len()];
+    let mut rows_of: Vec<Vec<usize>> = vec![Vec::new(); columns];
+    for (row, near) in costs.iter().enumerate() {
+        near.iter()
+            .for_each(|(column, _)| rows_of[*column].push(row));
+    }
+    let mut grouped = vec![false; costs.len()];
+    for first in 0..costs.len() {
+        if std::mem::replace(&mut grouped[first], true) {
+            continue;
+        }
+        let (mut rows, mut group) = (vec![first], BTreeSet::new());
+        let mut next = 0;
+        while let Some(row) = rows.get(next).copied() {
+            next += 1;
+            for (column, _) in &costs[row] {
+                if group.insert(*column) {
+                    let fresh = rows_of[*column].iter().filter(|r| !grouped[**r]);
+                    let fresh: Vec<usize> = fresh.copied().collect();
+                    fresh.iter().for_each(|r| grouped[*r] = true);
+                    rows.extend(fresh);
+                }
+            }
+        }
+        rows.sort_unstable();
+        let group: Vec<usize> = group.into_iter().collect();
+        let table = |row: &usize| {
+            let mut table = vec![f64::INFINITY; group.len()];
+            for (column, cost) in &costs[*row] {
+                if let Ok(place) = group.binary_search(column) {
+                    table[place] = *cost;
+                }
+            }
+            table
+        };
+        let table: Vec<Vec<f64>> = rows.iter().map(table).collect();
+        for (row, place) in rows.iter().zip(assign(&table, group.len())) {
+            chosen[*row] = place.map(|place| group[place]);
+        }
+    }
+    chosen
 }
 
 /// Least-cost assignment by successive shortest paths (Jonker and Volgenant's form of the

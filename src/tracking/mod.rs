@@ -8,6 +8,7 @@ mod assign;
 mod bias;
 mod encounter;
 pub mod image;
+mod pairs;
 mod person;
 mod place;
 mod stature;
@@ -24,6 +25,7 @@ use crate::units::{Point, Polygon, TimeDelta, Timestamp};
 
 use self::bias::Biases;
 use self::encounter::Encounter;
+use self::pairs::Pairs;
 use self::person::{Person, Sight};
 use self::place::Floor;
 use self::stature::Stature;
@@ -93,7 +95,7 @@ pub struct Tracking {
     /// Detections that may become people.
     tentative: Vec<Person>,
     /// Pairs of people whom one camera saw at once: proof that they are two.
-    apart: BTreeMap<(TrackId, TrackId), Apart>,
+    apart: Pairs<Apart>,
     /// Pairs of people who are near each other or were just now.
     encounters: BTreeMap<(TrackId, TrackId), Encounter>,
     /// Tracks that ended within the last minutes, for questions about their past.
@@ -142,7 +144,7 @@ impl Tracking {
             biases: vec![Biases::default(); store.cameras.len()],
             people: BTreeMap::new(),
             tentative: Vec::new(),
-            apart: BTreeMap::new(),
+            apart: Pairs::default(),
             encounters: BTreeMap::new(),
             ended: BTreeMap::new(),
             frames: vec![None; store.cameras.len()],
@@ -257,10 +259,21 @@ impl Tracking {
             .iter()
             .filter(|(_, p)| at - p.last_seen() < fresh);
         let seen: Vec<TrackId> = seen.map(|(id, _)| *id).collect();
+        let mut places: Vec<Point> = seen
+            .iter()
+            .map(|p| self.people[p].position_at(at))
+            .collect();
         for (i, a) in seen.iter().enumerate() {
-            for b in seen.iter().skip(i + 1) {
+            let met_before = self
+                .encounters
+                .range((*a, TrackId(0))..=(*a, TrackId(u64::MAX)));
+            let met_before: Vec<TrackId> = met_before.map(|((_, b), _)| *b).collect();
+            for (j, b) in seen.iter().enumerate().skip(i + 1) {
+                let distance = places[i].distance(places[j]);
+                if distance >= encounter::CLOSE_M && !met_before.contains(b) {
+                    continue;
+                }
                 let (pa, pb) = (&self.people[a], &self.people[b]);
-                let distance = pa.position_at(at).distance(pb.position_at(at));
                 if distance < encounter::CLOSE_M {
                     let met = self.encounters.entry((*a, *b));
                     met.or_insert_with(|| Encounter::new(at, pa, pb)).stay(at);
@@ -280,6 +293,8 @@ impl Tracking {
                     out.extend([*a, *b].map(|track| TrackEvent::Doubted { track, mistaken }));
                     if swapped {
                         self.swap(*a, *b, since);
+                        places[i] = self.people[a].position_at(at);
+                        places[j] = self.people[b].position_at(at);
                     }
                 }
             }
@@ -367,34 +382,40 @@ impl Tracking {
             .filter(|(_, p)| at - p.last_seen() < TimeDelta::from_millis(500))
             .map(|(id, _)| *id)
             .collect();
-        for (i, a) in seen.iter().enumerate() {
-            for b in seen.iter().skip(i + 1) {
-                let (Some(older), Some(younger)) = (self.people.get(a), self.people.get(b)) else {
-                    continue;
-                };
-                let close = older.position().distance(younger.position()) < TOGETHER_M;
-                let fresh = Apart {
-                    frames: 0,
-                    together_since: at,
-                };
-                let apart = self.apart.entry((*a, *b)).or_insert(fresh);
-                if !close {
-                    apart.together_since = at;
-                } else if apart.frames < PROOF_FRAMES
-                    && at - apart.together_since > TimeDelta::from_millis(2500)
-                {
-                    self.people.remove(b);
-                    out.push(TrackEvent::Merged {
-                        track: *b,
-                        into: *a,
-                        at,
-                    });
-                }
+        let places: Vec<Point> = seen.iter().map(|p| self.people[p].position()).collect();
+        let fresh = Apart {
+            frames: 0,
+            together_since: at,
+        };
+        let mut merged: Vec<(usize, usize)> = Vec::new();
+        self.apart.each(&seen, fresh, |i, j, apart| {
+            let close = places[i].distance(places[j]) < TOGETHER_M;
+            if !close {
+                apart.together_since = at;
+            } else if apart.frames < PROOF_FRAMES
+                && at - apart.together_since > TimeDelta::from_millis(2500)
+                && !merged.iter().any(|(_, gone)| *gone == i || *gone == j)
+            {
+                merged.push((i, j));
             }
+        });
+        let before = out.len();
+        for (older, younger) in merged {
+            self.people.remove(&seen[younger]);
+            out.push(TrackEvent::Merged {
+                track: seen[younger],
+                into: seen[older],
+                at,
+            });
         }
+        if out.len() > before {
+            self.forget_pairs();
+        }
+    }
+
+    fn forget_pairs(&mut self) {
         let people = &self.people;
-        self.apart
-            .retain(|(a, b), _| people.contains_key(a) && people.contains_key(b));
+        self.apart.retain(|track| people.contains_key(&track));
     }
 
     fn note_apart(&mut self, camera: CameraIx, at: Timestamp) {
@@ -404,17 +425,14 @@ impl Tracking {
             .filter(|(_, p)| p.seen_by_at(camera, at))
             .map(|(id, _)| *id)
             .collect();
-        for (i, a) in seen.iter().enumerate() {
-            for b in seen.iter().skip(i + 1) {
-                let fresh = Apart {
-                    frames: 0,
-                    together_since: at,
-                };
-                let apart = self.apart.entry((*a, *b)).or_insert(fresh);
-                apart.frames = apart.frames.saturating_add(1);
-                apart.together_since = at;
-            }
-        }
+        let fresh = Apart {
+            frames: 0,
+            together_since: at,
+        };
+        self.apart.each(&seen, fresh, |_, _, apart| {
+            apart.frames = apart.frames.saturating_add(1);
+            apart.together_since = at;
+        });
     }
 
     /// The person who was lost and can be this one.
@@ -477,11 +495,15 @@ impl Tracking {
                 over.push((*id, event));
             }
         }
+        let some_left = !over.is_empty();
         for (id, event) in over {
             out.push(event);
             if let Some(person) = self.people.remove(&id) {
                 self.ended.insert(id, person);
             }
+        }
+        if some_left {
+            self.forget_pairs();
         }
         self.ended
             .retain(|_, p| at - p.last_seen() < TimeDelta::from_millis(180_000));

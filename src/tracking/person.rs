@@ -148,7 +148,11 @@ impl Sight {
 
     /// Where somebody as tall as that stands: by his feet where they are seen, else by his head.
     pub(super) fn placed(&self, stature: &Stature) -> Placed {
-        let (tall, sigma) = stature.estimate();
+        self.placed_as(stature.estimate())
+    }
+
+    /// The same of somebody of whose height this is known.
+    fn placed_as(&self, (tall, sigma): (f64, f64)) -> Placed {
         let short = self.tall.is_none_or(|seen| seen < tall - HIDDEN_M);
         let feet_hidden = self.cut || (self.tall.is_some() && short);
         match self.by_head {
@@ -168,8 +172,10 @@ impl Sight {
 
     /// How tall he is, where the feet are seen.
     fn whole(&self, stature: &Stature) -> Option<f64> {
-        let (tall, _) = stature.estimate();
-        let known = stature.is_known();
+        self.whole_as(stature.estimate().0, stature.is_known())
+    }
+
+    fn whole_as(&self, tall: f64, known: bool) -> Option<f64> {
         self.tall
             .filter(|seen| !self.cut && (!known || *seen > tall - HIDDEN_M))
     }
@@ -261,6 +267,42 @@ pub(super) struct Person {
     fixes: VecDeque<Fix>,
 }
 
+/// What one frame's sights are held against.
+pub(super) struct Expected<'a> {
+    person: &'a Person,
+    x: Axis,
+    y: Axis,
+    tall: (f64, f64),
+    tall_is_known: bool,
+}
+
+impl Expected<'_> {
+    /// Squared Mahalanobis distance of a sight, and the distance in metres.
+    pub(super) fn distance(&self, sight: &Sight) -> (f64, f64) {
+        let Placed { at: p, sigma } = sight.placed_as(self.tall);
+        let (dx, dy) = (p.x - self.x.x, p.y - self.y.x);
+        let sx = self.x.xx + sigma.x * sigma.x;
+        let sy = self.y.xx + sigma.y * sigma.y;
+        let metres = (dx * dx + dy * dy).sqrt();
+        (dx * dx / sx + dy * dy / sy, metres)
+    }
+
+    pub(super) fn looks_like(&self, sight: &Sight) -> Option<f64> {
+        cosine(&self.person.embedding, &sight.embedding)
+    }
+
+    /// How much, as half a squared deviation, a sight's height speaks against its being this
+    /// person's.
+    pub(super) fn height_cost(&self, sight: &Sight) -> f64 {
+        let (tall, sigma) = self.tall;
+        let Some(seen) = sight.whole_as(tall, self.tall_is_known) else {
+            return 0.0;
+        };
+        let var = sigma * sigma + stature::SIGMA_M * stature::SIGMA_M;
+        ((seen - tall) * (seen - tall) / var).min(HEIGHT_COST_MAX)
+    }
+}
+
 const FIX_SPACING: TimeDelta = TimeDelta::from_millis(90);
 const FIXES_KEPT: TimeDelta = TimeDelta::from_millis(150_000);
 
@@ -349,36 +391,21 @@ impl Person {
         self.last_by == (camera, at)
     }
 
-    /// Squared Mahalanobis distance of a sight at an instant, and the distance in metres.
-    pub(super) fn distance(&self, sight: &Sight, at: Timestamp) -> (f64, f64) {
+    /// Where and how tall he is expected to be seen at an instant.
+    pub(super) fn expected(&self, at: Timestamp) -> Expected<'_> {
         let dt = at.secs_since(self.at);
-        let (x, y) = (self.x.predicted(dt), self.y.predicted(dt));
-        let Placed { at: p, sigma } = sight.placed(&self.stature);
-        let (dx, dy) = (p.x - x.x, p.y - y.x);
-        let sx = x.xx + sigma.x * sigma.x;
-        let sy = y.xx + sigma.y * sigma.y;
-        let metres = (dx * dx + dy * dy).sqrt();
-        (dx * dx / sx + dy * dy / sy, metres)
+        Expected {
+            person: self,
+            x: self.x.predicted(dt),
+            y: self.y.predicted(dt),
+            tall: self.stature.estimate(),
+            tall_is_known: self.stature.is_known(),
+        }
     }
 
     /// Cosine of two appearances, where both are known.
     pub(super) fn likeness(&self, other: &Self) -> Option<f64> {
         cosine(&self.embedding, &other.embedding)
-    }
-
-    pub(super) fn looks_like(&self, sight: &Sight) -> Option<f64> {
-        cosine(&self.embedding, &sight.embedding)
-    }
-
-    /// How much, as half a squared deviation, a sight's height speaks against its being this
-    /// person's.
-    pub(super) fn height_cost(&self, sight: &Sight) -> f64 {
-        let Some(seen) = sight.whole(&self.stature) else {
-            return 0.0;
-        };
-        let (tall, sigma) = self.stature.estimate();
-        let var = sigma * sigma + stature::SIGMA_M * stature::SIGMA_M;
-        ((seen - tall) * (seen - tall) / var).min(HEIGHT_COST_MAX)
     }
 
     pub(super) fn see(&mut self, camera: CameraIx, at: Timestamp, sight: &Sight) {

@@ -1,0 +1,242 @@
+//! What visits hold in one world. Worlds differ in few hands: one that two worlds agree on is as a
+//! rule one value in both, so that copying a world copies no units, and comparing two looks only
+//! at the hands in which they differ.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::hash::{Hash as _, Hasher};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::world::Unit;
+use crate::gs1::{Epc, Gtin};
+use crate::ids::VisitId;
+
+/// What each visit holds, in order of visits.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Held(Vec<(VisitId, Hand)>);
+
+/// What one visit holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "Vec<Unit>", into = "Vec<Unit>")]
+pub(super) struct Hand(Arc<Units>);
+
+#[derive(Debug, Clone, Default)]
+struct Units {
+    units: Vec<Unit>,
+    /// In order, with this hash of products and tags; `None` since they were changed.
+    print: Option<u64>,
+}
+
+impl From<Vec<Unit>> for Hand {
+    fn from(units: Vec<Unit>) -> Self {
+        Self(Arc::new(Units { units, print: None }))
+    }
+}
+
+impl From<Hand> for Vec<Unit> {
+    fn from(hand: Hand) -> Self {
+        hand.0.units.clone()
+    }
+}
+
+impl PartialEq for Hand {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other) || self.0.units == other.0.units
+    }
+}
+
+impl Hand {
+    pub(super) fn units(&self) -> &[Unit] {
+        &self.0.units
+    }
+
+    /// Whether both are one value.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn edit(&mut self) -> &mut Vec<Unit> {
+        let hand = Arc::make_mut(&mut self.0);
+        hand.print = None;
+        &mut hand.units
+    }
+
+    /// Whether both hold the same products and tags.
+    pub(super) fn agrees(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Unit, &Unit)| a.gtin == b.gtin && a.epc == b.epc;
+        let (a, b) = (self.units(), other.units());
+        self.is(other) || (a.len() == b.len() && a.iter().zip(b).all(same))
+    }
+
+    /// Puts units that were changed in order; their print.
+    fn settle(&mut self) -> u64 {
+        let hand = Arc::make_mut(&mut self.0);
+        hand.units.sort_by_key(|u| (u.gtin, u.epc, u.id));
+        let mut hasher = Mixer(hand.units.len() as u64);
+        for unit in &hand.units {
+            (unit.gtin, unit.epc).hash(&mut hasher);
+        }
+        *hand.print.insert(hasher.finish())
+    }
+}
+
+impl Held {
+    fn place(&self, visit: VisitId) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&visit, |(v, _)| *v)
+    }
+
+    pub(super) fn hand(&self, visit: VisitId) -> Option<&Hand> {
+        self.place(visit).ok().map(|place| &self.0[place].1)
+    }
+
+    pub(super) fn get(&self, visit: VisitId) -> &[Unit] {
+        self.hand(visit).map_or(&[], Hand::units)
+    }
+
+    /// The units of a visit, to be changed; settle afterwards.
+    pub(super) fn edit(&mut self, visit: VisitId) -> &mut Vec<Unit> {
+        let place = self.place(visit).unwrap_or_else(|place| {
+            self.0.insert(place, (visit, Hand::from(Vec::new())));
+            place
+        });
+        self.0[place].1.edit()
+    }
+
+    pub(super) fn remove(&mut self, visit: VisitId) -> Option<Hand> {
+        self.place(visit).ok().map(|place| self.0.remove(place).1)
+    }
+
+    /// Leaves out some visits, which are in order.
+    pub(super) fn leave_out(&mut self, visits: &[VisitId]) {
+        self.0.retain(|(v, _)| visits.binary_search(v).is_err());
+    }
+
+    /// The hands of these visits alone.
+    pub(super) fn of(visits: impl IntoIterator<Item = (VisitId, Hand)>) -> Self {
+        Self(visits.into_iter().collect())
+    }
+
+    pub(super) fn hands(&self) -> impl Iterator<Item = (VisitId, &Hand)> {
+        self.0.iter().map(|(visit, hand)| (*visit, hand))
+    }
+
+    /// The hand at a place in the order of visits.
+    pub(super) fn nth(&self, place: usize) -> Option<&Hand> {
+        self.0.get(place).map(|(_, hand)| hand)
+    }
+
+    /// Takes in what other visits hold.
+    pub(super) fn join(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().cloned());
+        self.0.sort_by_key(|(visit, _)| *visit);
+    }
+
+    /// Takes a tag out of all hands; whether any held it.
+    pub(super) fn remove_tag(&mut self, epc: Epc) -> bool {
+        let mut found = false;
+        for (_, hand) in &mut self.0 {
+            if hand.units().iter().any(|u| u.epc == Some(epc)) {
+                hand.edit().retain(|u| u.epc != Some(epc));
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// Changes the units that `is` tells; hands that were one stay one. `done` has the hands that
+    /// were changed before in other worlds.
+    pub(super) fn change(
+        &mut self,
+        is: impl Fn(&Unit) -> bool,
+        change: impl Fn(&mut Unit),
+        done: &mut Vec<(Hand, Hand)>,
+    ) {
+        for (_, hand) in &mut self.0 {
+            if !hand.units().iter().any(&is) {
+                continue;
+            }
+            let before = hand.clone();
+            if let Some((_, after)) = done.iter().find(|(old, _)| old.is(&before)) {
+                *hand = after.clone();
+                continue;
+            }
+            hand.edit().iter_mut().filter(|u| is(u)).for_each(&change);
+            done.push((before, hand.clone()));
+        }
+    }
+
+    /// Puts hands in order and leaves out empty ones; one that equals a hand of the same visit in
+    /// `known` becomes one with it.
+    pub(super) fn settle(&mut self, known: &mut BTreeMap<(VisitId, u64), Hand>) {
+        self.0.retain(|(_, hand)| !hand.units().is_empty());
+        for (visit, hand) in &mut self.0 {
+            if hand.0.print.is_some() {
+                continue;
+            }
+            let print = hand.settle();
+            let same = known.entry((*visit, print)).or_insert_with(|| hand.clone());
+            if same == hand {
+                *hand = same.clone();
+            }
+        }
+    }
+
+    /// A hash of who holds what, once settled.
+    pub(super) fn print(&self) -> u64 {
+        let mut hasher = Mixer(0);
+        for (visit, hand) in &self.0 {
+            hasher.write_u64(visit.0);
+            hasher.write_u64(hand.0.print.unwrap_or(0));
+        }
+        hasher.finish()
+    }
+
+    /// Whether the same visits hold the same products and tags.
+    pub(super) fn agrees(&self, other: &Self) -> bool {
+        let same = |(a, b): (&(VisitId, Hand), &(VisitId, Hand))| a.0 == b.0 && a.1.agrees(&b.1);
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(same)
+    }
+
+    /// By visit, product, tag and number, once settled.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        let both = self.0.iter().zip(&other.0);
+        let same = both.take_while(|(a, b)| a.0 == b.0 && a.1.is(&b.1)).count();
+        runs(&self.0[same..]).cmp(runs(&other.0[same..]))
+    }
+}
+
+/// Equal units in a row count as one with a number: hands can be full of one product.
+fn runs(
+    held: &[(VisitId, Hand)],
+) -> impl Iterator<Item = (VisitId, Gtin, Option<Epc>, usize)> + '_ {
+    let same = |a: &Unit, b: &Unit| (a.gtin, a.epc) == (b.gtin, b.epc);
+    held.iter().flat_map(move |(visit, hand)| {
+        let runs = hand.units().chunk_by(same);
+        runs.map(|run| (*visit, run[0].gtin, run[0].epc, run.len()))
+    })
+}
+
+/// A quick hash (the steps of FxHash, with a last one that spreads its bits); nothing hangs on
+/// its being a good one.
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^ (mixed >> 29)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}

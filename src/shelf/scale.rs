@@ -50,7 +50,7 @@ const WINDOW: TimeDelta = TimeDelta::from_millis(550);
 const KEPT: TimeDelta = TimeDelta::from_millis(6_000);
 const SAMPLES_MAX: usize = 600;
 /// All plates must be still for so long.
-const STILL: TimeDelta = TimeDelta::from_millis(150);
+const STILL: TimeDelta = TimeDelta::from_millis(350);
 /// A shelf that does not come to rest for so long is taken as it is: something leans on it.
 const LONGEST: TimeDelta = TimeDelta::from_millis(8_000);
 /// A shelf that moved for less than this came to no rest between.

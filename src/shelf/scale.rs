@@ -202,7 +202,8 @@ impl ShelfScale {
             let then = self.plates.iter().map(|(_, p)| p.between(rest.0, rest.1));
             let then: Vec<Option<Mean>> = then.collect();
             let found = self.changes(shelf, &before, &then, |_, _, _| (left, rest.0));
-            if !found.is_empty() {
+            let felt = |s: &WeightStep| s.plates.iter().map(|p| p.grams).sum::<f64>().abs();
+            if found.iter().any(|s| felt(s) > 3.0 * HASTY_G) {
                 for (old, new) in before.iter_mut().zip(then) {
                     *old = new.or(*old);
                 }

@@ -24,6 +24,23 @@
 //!    outbox (SQLite) ─► uplink ─► MQTT   replay: events.jsonl, compared as bytes
 //! ```
 //!
+//! # How it decides
+//!
+//! 1. *Who is who.* A gate admits, cameras see somebody come in; the seconds between the two are about
+//!    the same at one gate, and by them an admission finds its person and a tail-gater none
+//!    (`basket/entry`). People who meet are followed on; what that leaves in doubt is small and known
+//!    ([`tracking`]).
+//! 2. *What happened at a shelf.* A step on scales, a tag that falls silent or weak, a column of products
+//!    that shifts in a picture open an interaction. Each account of it is weighed by all sensors at once:
+//!    grams, less what plates leak to their neighbours; what *every* tag of the shelf says, those that
+//!    stand there still included (`presence/say`); cameras, by whether a hand was seen there. A tag's own
+//!    level and hit rate, an antenna's, a plate's noise, a camera's error by place are learned.
+//! 3. *Who did it*: where people stood when each part of a step happened (`shelf/scale` knows the moments
+//!    of rest within one).
+//! 4. *What that makes of the story*: accounts and people branch the worlds; put-backs, the gate, tags
+//!    heard inside later reweigh them. What is likeliest is told at once (`fusion/early`) and corrected
+//!    when the slower sensors have spoken; holdings change when it is decided.
+//!
 //! # Nothing is lost
 //!
 //! The journal is the write-ahead log. An input is written to it before the engine sees it, and on

@@ -74,7 +74,7 @@ impl Presence {
                 });
             }
         }
-        out.sort_by(|a, b| a.epc.cmp(&b.epc));
+        out.sort_by_key(|s| s.epc);
         out.dedup_by(|a, b| a.epc == b.epc);
         out
     }

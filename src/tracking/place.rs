@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::person::{Person, Sight};
+use super::person::Person;
 use crate::ids::ZoneIx;
 use crate::store::Store;
 use crate::units::{Point, Polygon, TimeDelta, Timestamp};
@@ -36,14 +36,10 @@ const GONE_M: f64 = 2.0;
 const GONE_UNSEEN_S: f64 = 9.0;
 /// How far outside of the hull a person in the store may seem to be, metres.
 const MARGIN_M: f64 = 0.25;
-/// Who is this near an exit and walks towards it at this pace is on his way out.
-const OUTWARD_M: f64 = 0.2;
+/// Who walks towards an exit at this pace is on his way out.
 const OUTWARD_M_S: f64 = 0.4;
 /// Nearer than this to the floor's edge is on the threshold, metres.
 const THRESHOLD_M: f64 = 0.4;
-/// What each metre costs by which a sight lies behind somebody on his way out, and the most.
-const TURN_COST: f64 = 12.0;
-const TURN_COST_MAX: f64 = 16.0;
 /// How near a door's zone counts as in it, metres.
 const DOOR_M: f64 = 0.9;
 
@@ -128,25 +124,6 @@ impl Floor {
     /// Whether a place is in the shop itself: on the floor and in no door.
     pub(super) fn is_beyond_doors(&self, position: Point) -> bool {
         self.hull.contains(position) && !self.exits.iter().any(|(_, p)| p.contains(position))
-    }
-
-    /// How much it speaks against a sight's being of somebody who is on his way out that it lies
-    /// behind him: at a door that is rather somebody who comes in.
-    pub(super) fn turned_back(&self, person: &Person, sight: &Sight, at: Timestamp) -> f64 {
-        let (position, velocity) = (person.position(), person.velocity());
-        let door = |(_, p): &(ZoneIx, Polygon)| p.distance(position) < OUTWARD_M;
-        let speed = velocity.norm();
-        if !person.been_inside || speed < OUTWARD_M_S || !self.exits.iter().any(door) {
-            return 0.0;
-        }
-        let way = velocity * (1.0 / speed);
-        if self.depth(position) - self.depth(position + way * 0.2) < 0.1 {
-            return 0.0;
-        }
-        let unseen = at.secs_since(person.last_seen()).max(0.0);
-        let on = sight.placed(&person.stature).at - position;
-        let behind = speed * unseen.min(1.0) - (on.x * way.x + on.y * way.y) - 0.2;
-        (TURN_COST * behind).clamp(0.0, TURN_COST_MAX)
     }
 
     /// Whether somebody can have gone out through a zone by now: its door, if it tells at all, is

@@ -272,6 +272,14 @@ impl Visits {
         inside.map(|v| (v.id, v.entered_at))
     }
 
+    /// Whether nobody else was inside during a visit, as far as is remembered.
+    pub fn was_alone(&self, visit: &Visit) -> bool {
+        let left = |v: &Visit| v.left_at.unwrap_or(Timestamp::MAX);
+        !self.visits.values().any(|v| {
+            v.id != visit.id && v.entered_at < left(visit) && visit.entered_at < left(v)
+        })
+    }
+
     /// An operator, or the clock, says that a visit is over.
     pub fn close_by_command(&mut self, at: Timestamp, id: VisitId, out: &mut Vec<VisitChange>) {
         if let Some(visit) = self.visits.get_mut(&id).filter(|v| v.left_at.is_none()) {

@@ -228,6 +228,10 @@ impl Baskets {
                 receipt: receipt.clone(),
             });
             out.push(self.number(at, Some(id), body));
+            if receipt.reasons.iter().any(|r| r == receipt::NO_TOKEN) {
+                let alert = Alert::new("unpaid-exit", "error", &id.to_string());
+                out.push(self.number(at, None, Body::AlertRaised(alert)));
+            }
         }
         if let Some(basket) = self.open.get_mut(&id) {
             basket.closed = Some(Closed {

@@ -7,6 +7,9 @@ use crate::gs1::Gtin;
 use crate::store::{ReadPoint, Store, View};
 use crate::units::TimeDelta;
 
+/// The reason of a receipt of somebody whom no gate admitted.
+pub(super) const NO_TOKEN: &str = "no-token";
+
 /// The receipt of what a visit holds. It is settled only where the expected cost of its being
 /// wrong is below that of a person's look.
 pub(super) fn compose(
@@ -42,6 +45,12 @@ pub(super) fn compose(
             reasons.push("basket-in-doubt".to_owned());
         }
     }
+    // Nobody can be charged for it.
+    let unpaid = visit.anonymous() && !lines.is_empty();
+    if unpaid {
+        reasons.push(NO_TOKEN.to_owned());
+    }
+    let review = review || unpaid;
     Receipt {
         lines,
         total,

@@ -300,7 +300,8 @@ impl Baskets {
     fn receipt(&self, store: &Store, visit: &Visit, fusion: &Fusion) -> Receipt {
         let price = |gtin| self.price(store, gtin);
         let held = fusion.holdings(visit.id);
-        let mut receipt = receipt::compose(store, visit, &held, self.visits.was_alone(visit), &price);
+        let mut receipt =
+            receipt::compose(store, visit, &held, self.visits.was_alone(visit), &price);
         let forced = self.open.get(&visit.id).map(|b| &b.forced);
         for why in forced.into_iter().flatten() {
             receipt.review = true;

@@ -275,9 +275,10 @@ impl Visits {
     /// Whether nobody else was inside during a visit, as far as is remembered.
     pub fn was_alone(&self, visit: &Visit) -> bool {
         let left = |v: &Visit| v.left_at.unwrap_or(Timestamp::MAX);
-        !self.visits.values().any(|v| {
-            v.id != visit.id && v.entered_at < left(visit) && visit.entered_at < left(v)
-        })
+        !self
+            .visits
+            .values()
+            .any(|v| v.id != visit.id && v.entered_at < left(visit) && visit.entered_at < left(v))
     }
 
     /// An operator, or the clock, says that a visit is over.

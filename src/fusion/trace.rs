@@ -15,7 +15,6 @@ use crate::ids::{ShelfIx, TrackId, VisitId};
 use crate::presence::{Presence, TagHeard, TagSay};
 use crate::store::{ReadPoint, Store};
 use crate::tracking::Tracking;
-use crate::units::signal::log_sum_exp;
 use crate::units::{TimeDelta, Timestamp};
 use std::rc::Rc;
 

@@ -110,6 +110,7 @@ mod tests {
             candidate_visits: Vec::new(),
             candidate_gtins: Vec::new(),
             home_shelf: None,
+            correction: false,
         })
     }
 

@@ -33,6 +33,10 @@ const APART_S: f64 = 1.4;
 /// A pair this unlikely, as half a squared deviation, is made at once; one less likely waits for
 /// somebody else to be seen.
 const LIKELY: f64 = 1.2;
+/// Who came in so near somebody admitted, seconds, may be taken for him; and how likely that is at
+/// least.
+const CLOSE_S: f64 = 4.0;
+const TAILGATED: f64 = 0.12;
 /// How long before or after the gate's word a person may be seen to come in.
 const WINDOW: TimeDelta = TimeDelta::from_millis(12_000);
 
@@ -90,6 +94,11 @@ impl Visits {
                 let seconds = began_at.began_at.secs_since(visit.entered_at);
                 self.leads.learn(gate, seconds);
             }
+            let began_at = began_at.map(|u| u.began_at);
+            let cost = began_at.and_then(|t| self.leads.cost(self.visits.get(&id)?, t));
+            if let Some(visit) = self.visits.get_mut(&id) {
+                visit.entry_cost = cost;
+            }
             self.unadmitted.retain(|u| u.track != track);
             self.bind(id, track, out);
         }
@@ -133,6 +142,26 @@ impl Visits {
             }
         }
         best.map(|(_, id, track, _)| (id, track))
+    }
+
+    /// Somebody came in whom nobody admitted: whoever was admitted about then may be he, and he that.
+    pub(super) fn doubt_close(&mut self, gate: GateIx, began_at: Timestamp) -> f64 {
+        let mut most: f64 = 0.0;
+        for visit in self.visits.values_mut() {
+            let near = visit.entered_at.secs_since(began_at).abs() < CLOSE_S;
+            let (Some(own), true) = (visit.entry_cost, near && visit.gate == Some(gate)) else {
+                continue;
+            };
+            let Some(other) = self.leads.cost(visit, began_at) else {
+                continue;
+            };
+            // What they did inside tells nothing of who was who at the door.
+            let mistaken = 1.0 / (1.0 + libm::exp(other - own));
+            let mistaken = mistaken.clamp(TAILGATED, 0.5);
+            visit.doubt += (1.0 - visit.doubt) * mistaken;
+            most = most.max(mistaken);
+        }
+        most
     }
 
     /// When somebody who has been seen is to be bound to a visit that waits, likely or not.

@@ -52,6 +52,8 @@ pub struct Visit {
     awaited: Option<Timestamp>,
     /// Those admitted with it have had their time to be seen.
     pub(super) paired_out: bool,
+    /// How unlikely the time between its admission and its person's coming in was.
+    pub(super) entry_cost: Option<f64>,
 }
 
 impl Visit {
@@ -313,6 +315,7 @@ impl Visits {
             left: 0,
             lost: 0,
             doubt: 0.0,
+            entry_cost: None,
             paired_out: admission.is_none() || !self.tracked,
             awaited: admission.filter(|_| self.tracked).map(|_| at + AWAITED),
         };
@@ -576,7 +579,11 @@ impl Visits {
                 out.push(VisitChange::Unadmitted(gate));
                 continue;
             }
+            let doubt = gate.map_or(0.0, |g| self.doubt_close(g, person.began_at));
             let id = self.open(gate, person.began_at, None);
+            if let Some(visit) = self.visits.get_mut(&id) {
+                visit.doubt = doubt;
+            }
             out.push(VisitChange::Opened(id));
             self.bind(id, person.track, out);
         }

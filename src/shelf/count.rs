@@ -350,10 +350,12 @@ impl CameraView {
             // Shares right on simulated days: one in ten without a hand, nine in ten with; what
             // comes to stand in a new place is seldom what it seems.
             let fresh = step.delta > 0 && step.reverse_log == f64::NEG_INFINITY;
-            step.log_odds = match seen {
-                0 => step.log_odds.min(-2.0),
-                1 => step.log_odds.max(1.5),
-                _ => step.log_odds.max(2.5),
+            let shifted = step.reverse_log != f64::NEG_INFINITY;
+            step.log_odds = match (seen, shifted) {
+                (0, _) => step.log_odds.min(-2.0),
+                (1, false) => 1.0,
+                (1, true) | (_, false) => 1.6,
+                (_, true) => 2.3,
             } - if fresh { 3.0 } else { 0.0 };
         }
         ShelfEvent::CountStep(step)
@@ -503,6 +505,8 @@ impl Slot {
             self.gone = false;
             self.missing_since = None;
             self.gone_log = 0.0;
+            // Where it stands now is its place; nothing has shifted.
+            (self.rest, self.clear) = (self.bbox, 8);
             let window = (self.back_since, self.still_since);
             self.last_seen = at;
             return Some(self.step(eye.camera, 1, window, eye.trust));

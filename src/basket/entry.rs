@@ -117,7 +117,7 @@ impl Visits {
         at: Timestamp,
         tracking: &Tracking,
     ) -> Option<(VisitId, TrackId)> {
-        let mut best: Option<(f64, VisitId, TrackId, bool)> = None;
+        let mut best: Option<(f64, VisitId, TrackId)> = None;
         for visit in self.waiting(at) {
             let Some(gate) = visit.gate else { continue };
             let zone = &store.zones[store.gates[gate.index()].zone.index()].polygon;
@@ -134,14 +134,13 @@ impl Visits {
                 if apart.max(-apart) > WINDOW || (cost > LIKELY && !over) {
                     continue;
                 }
-                let better = best
-                    .is_none_or(|(c, v, t, _)| (cost, visit.id, u.track) < (c, v, t) && cost < c);
-                if better {
-                    best = Some((cost, visit.id, u.track, over));
+                // Of equals the earlier visit, and its first person.
+                if best.is_none_or(|(least, _, _)| cost < least) {
+                    best = Some((cost, visit.id, u.track));
                 }
             }
         }
-        best.map(|(_, id, track, _)| (id, track))
+        best.map(|(_, id, track)| (id, track))
     }
 
     /// Somebody came in whom nobody admitted: whoever was admitted about then may be he, and he that.

@@ -178,8 +178,9 @@ impl Tag {
         self.found
     }
 
-    /// Takes a read; gives how many turns it missed before it, where that is known. `cycled` says that the antenna is visited in turns, so that reads close
-    /// together are one, `resumed` when it was last heard again after a silence of its own.
+    /// Takes a read; gives how many turns it missed before it, where that is known. `cycled` says
+    /// that the antenna is visited in turns, so that reads close together are one, `resumed` when it
+    /// was last heard again after a silence of its own.
     pub(super) fn on_read(
         &mut self,
         at: Timestamp,

@@ -145,6 +145,21 @@ impl Held {
         found
     }
 
+    /// Who holds a tag.
+    pub(super) fn holder(&self, epc: Epc) -> Option<VisitId> {
+        let holds = |hand: &Hand| hand.units().iter().any(|u| u.epc == Some(epc));
+        self.0.iter().find(|(_, hand)| holds(hand)).map(|(v, _)| *v)
+    }
+
+    /// Lets the unit with a tag go from one hand to another; settle afterwards.
+    pub(super) fn hand_on(&mut self, epc: Epc, from: VisitId, to: VisitId) {
+        let units = self.edit(from);
+        if let Some(place) = units.iter().position(|u| u.epc == Some(epc)) {
+            let unit = units.remove(place);
+            self.edit(to).push(unit);
+        }
+    }
+
     /// Changes the units that `is` tells; hands that were one stay one. `done` has the hands that
     /// were changed before in other worlds.
     pub(super) fn change(

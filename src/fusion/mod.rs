@@ -7,6 +7,7 @@
 //!
 //! Pure. Does not know receipts, gates or money: carriers are visits by number.
 
+mod comove;
 mod early;
 pub mod evidence;
 mod held;
@@ -132,8 +133,8 @@ pub struct Fusion {
     open: BTreeMap<ShelfIx, Interaction>,
     clusters: Clusters,
     carriers: Carriers,
-    /// Reads of tags away from home within the last minutes, newest last.
-    sightings: BTreeMap<Epc, Vec<Sighting>>,
+    /// Tags away from home that were heard within the last minutes.
+    sightings: BTreeMap<Epc, Away>,
     /// Shelves that staff are restocking, and since when or until when they did.
     restocks: BTreeMap<ShelfIx, (Timestamp, Option<Timestamp>)>,
     /// Acts decided lately, so that a late witness of one is not taken for another.
@@ -164,6 +165,17 @@ pub enum Witness {
     Camera(CameraIx, bool),
 }
 
+/// What was heard of a tag since it left its home.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Away {
+    home: Option<ReadPoint>,
+    since: Option<Timestamp>,
+    /// Newest last.
+    reads: Vec<Sighting>,
+    /// Up to when reads have told whose walk they follow.
+    followed: Option<Timestamp>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Sighting {
     at: Timestamp,
@@ -175,6 +187,8 @@ struct Sighting {
 const SIGHTINGS_KEPT: TimeDelta = TimeDelta::from_millis(120_000);
 /// How long a decided act can still have late witnesses.
 const DECIDED_KEPT: TimeDelta = TimeDelta::from_millis(30_000);
+/// A tag heard at a gate within this time before somebody left may have gone with him.
+const AT_GATE: TimeDelta = TimeDelta::from_millis(6_000);
 /// Sightings kept for one tag.
 const SIGHTINGS_MAX: usize = 200;
 
@@ -263,6 +277,8 @@ impl Fusion {
                 before,
                 log_odds,
             } => {
+                let away = self.sightings.entry(epc).or_default();
+                (away.home, away.since) = (Some(home), Some(after));
                 self.on_tag_move(
                     store,
                     at,
@@ -280,7 +296,7 @@ impl Fusion {
                 rssi_dbm,
             } => {
                 let place = store.antennas[antenna.index()].read_point;
-                let seen = self.sightings.entry(epc).or_default();
+                let seen = &mut self.sightings.entry(epc).or_default().reads;
                 seen.push(Sighting {
                     at: heard,
                     place,
@@ -570,11 +586,13 @@ impl Fusion {
     pub fn on_left(
         &mut self,
         store: &Store,
+        tracking: &Tracking,
         visit: VisitId,
         gate: Option<GateIx>,
         left_at: Timestamp,
         out: &mut Vec<Decision>,
     ) {
+        self.follow(store, tracking, visit, left_at, out);
         let gates: Vec<ReadPoint> = gate_read_points(store, gate);
         if gates.is_empty() {
             return;
@@ -583,12 +601,58 @@ impl Fusion {
         let sightings = &self.sightings;
         let weigh = |unit: &Unit| {
             let Some(epc) = unit.epc else { return 0.0 };
-            let reads = sightings.get(&epc).map_or(&[][..], Vec::as_slice);
+            let reads = sightings.get(&epc).map_or(&[][..], |a| &a.reads);
             gate_log_ratio(reads, &gates, left_at)
         };
         let changed = self.clusters.reweigh(visit, weigh);
         if !changed.is_empty() {
             out.push(Decision::Reweighed(changed));
+        }
+    }
+
+    /// Weighs whose walk tags follow that a visit which left may have carried out.
+    fn follow(
+        &mut self,
+        store: &Store,
+        tracking: &Tracking,
+        visit: VisitId,
+        left_at: Timestamp,
+        out: &mut Vec<Decision>,
+    ) {
+        if !store.has_floor_cameras() {
+            return;
+        }
+        let heard = |away: &Away| away.reads.last().is_some_and(|r| Some(r.at) > away.followed);
+        let told = self.sightings.iter().filter(|(_, away)| heard(away));
+        let told: Vec<Epc> = told.map(|(epc, _)| *epc).collect();
+        let around = left_at - AT_GATE;
+        for epc in told {
+            let holders = self.clusters.holders(epc);
+            let Some(away) = self.sightings.get_mut(&epc) else {
+                continue;
+            };
+            let at_gate = |r: &Sighting| matches!(r.place, ReadPoint::Gate(_)) && r.at >= around;
+            let concerned = holders.contains(&visit) || away.reads.iter().any(at_gate);
+            if holders.is_empty() || !concerned {
+                continue;
+            }
+            let from = away.followed;
+            let fresh = away.reads.partition_point(|r| Some(r.at) <= from);
+            let since = from.or(away.since).unwrap_or(away.reads[fresh].at);
+            let walks = comove::Walks::new(
+                store,
+                tracking,
+                &self.carriers,
+                away.home,
+                since,
+                &away.reads[fresh..],
+            );
+            away.followed = away.reads.last().map(|r| r.at);
+            let Some(walks) = walks else { continue };
+            let changed = self.clusters.follow(epc, &holders, &walks);
+            if !changed.is_empty() {
+                out.push(Decision::Reweighed(changed));
+            }
         }
     }
 
@@ -637,10 +701,9 @@ impl Fusion {
     pub fn forget(&mut self, visit: VisitId, now: Timestamp) {
         self.clusters.forget(visit);
         self.carriers.forget(visit);
-        self.sightings.retain(|_, reads| {
-            reads
-                .last()
-                .is_some_and(|last| now - last.at < SIGHTINGS_KEPT)
+        self.sightings.retain(|_, away| {
+            let last = away.reads.last().map(|r| r.at).max(away.since);
+            last.is_some_and(|last| now - last < SIGHTINGS_KEPT)
         });
     }
 }

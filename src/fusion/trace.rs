@@ -386,7 +386,7 @@ impl Fusion {
             }
         }
         let tag = |(epc, (gtin, held)): (Epc, (Gtin, f64))| {
-            let reads = self.sightings.get(&epc).map_or(&[][..], Vec::as_slice);
+            let reads = self.sightings.get(&epc).map_or(&[][..], |a| &a.reads);
             let here = reads
                 .iter()
                 .filter(|r| gates.contains(&r.place) && r.at >= left_at - BEFORE_GATE);

@@ -8,7 +8,7 @@ use crate::ids::{ShelfIx, TrackId, VisitId};
 use crate::store::Store;
 use crate::tracking::{Fix, Tracking};
 use crate::units::signal::log_sum_exp;
-use crate::units::{TimeDelta, Timestamp};
+use crate::units::{Point, TimeDelta, Timestamp};
 
 /// Log weights of the visits that can have done something; `nobody` is always among them.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +61,24 @@ impl Carriers {
     pub(super) fn tracks_of(&self, visit: VisitId) -> impl Iterator<Item = TrackId> {
         let carrier = self.by_visit.get(&visit).into_iter();
         carrier.flat_map(|c| c.tracks.iter().copied())
+    }
+
+    /// Where a visit's people stood at an instant.
+    pub(super) fn places_of<'a>(
+        &'a self,
+        tracking: &'a Tracking,
+        visit: VisitId,
+        at: Timestamp,
+    ) -> impl Iterator<Item = Point> + 'a {
+        let fixes = self.tracks_of(visit);
+        fixes.filter_map(move |track| Some(tracking.fix_at(track, at)?.position))
+    }
+
+    /// Whether a visit was inside at an instant.
+    pub(super) fn is_inside(&self, visit: VisitId, at: Timestamp) -> bool {
+        self.by_visit.get(&visit).is_some_and(|c| {
+            c.entered_at <= at && c.left_at.is_none_or(|left| at <= left)
+        })
     }
 
     pub fn leave(&mut self, visit: VisitId, at: Timestamp) {

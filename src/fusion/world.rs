@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use super::comove::Walks;
 use super::held::{Hand, Held};
 use super::hypothesis::{Account, Act};
 use super::who::Who;
@@ -208,6 +209,58 @@ impl Clusters {
                 world.log_weight += log;
             }
         }
+        cluster.settle();
+        let changed = cluster.visits.iter().copied().collect();
+        self.put_back(cluster);
+        changed
+    }
+
+    /// The visits that may hold a tag.
+    pub(super) fn holders(&self, epc: Epc) -> BTreeSet<VisitId> {
+        let hands = self.clusters.iter().flat_map(Cluster::hands);
+        let holds = |hand: &Hand| hand.units().iter().any(|u| u.epc == Some(epc));
+        hands.filter(|(_, hand)| holds(hand)).map(|(v, _)| v).collect()
+    }
+
+    /// Weighs the worlds by whose walk a tag's reads follow, and lets it have changed hands.
+    pub(super) fn follow(
+        &mut self,
+        epc: Epc,
+        holders: &BTreeSet<VisitId>,
+        walks: &Walks<'_>,
+    ) -> Vec<VisitId> {
+        let mut handed: BTreeMap<VisitId, Vec<(VisitId, f64)>> = BTreeMap::new();
+        let mut involved = holders.clone();
+        for holder in holders {
+            let kept = walks.kept(*holder);
+            let mut to = walks.handed(*holder);
+            to.retain(|(_, log)| *log > kept - UNLIKELY);
+            involved.extend(to.iter().map(|(visit, _)| *visit));
+            handed.insert(*holder, to);
+        }
+        let certain = |c: &&Cluster| c.worlds.len() == 1 && !c.visits.is_disjoint(holders);
+        let one = holders.len() == 1 && involved.len() == 1;
+        if one && self.clusters.iter().any(|c| certain(&c)) {
+            return Vec::new();
+        }
+        let mut cluster = self.merged(&involved);
+        let mut next = Vec::with_capacity(cluster.worlds.len());
+        for mut world in std::mem::take(&mut cluster.worlds) {
+            let Some(holder) = world.held.holder(epc) else {
+                world.log_weight += walks.nobody();
+                next.push(world);
+                continue;
+            };
+            for (to, log) in handed.get(&holder).into_iter().flatten() {
+                let mut other = world.clone();
+                other.held.hand_on(epc, holder, *to);
+                other.log_weight += log;
+                next.push(other);
+            }
+            world.log_weight += walks.kept(holder);
+            next.push(world);
+        }
+        cluster.worlds = next;
         cluster.settle();
         let changed = cluster.visits.iter().copied().collect();
         self.put_back(cluster);

@@ -151,6 +151,18 @@ impl Held {
         self.0.iter().find(|(_, hand)| holds(hand)).map(|(v, _)| *v)
     }
 
+    /// Gives one of a visit's units of a product the tag that turned out to be its own; whether it
+    /// holds such a one. Settle afterwards.
+    pub(super) fn tag_one(&mut self, visit: VisitId, gtin: Gtin, epc: Epc) -> bool {
+        let place = self.get(visit).iter().position(|u| u.is_untagged(gtin));
+        if let Some(place) = place {
+            let unit = &mut self.edit(visit)[place];
+            unit.epc = Some(epc);
+            unit.sources.rfid = true;
+        }
+        place.is_some()
+    }
+
     /// Lets the unit with a tag go from one hand to another; settle afterwards.
     pub(super) fn hand_on(&mut self, epc: Epc, from: VisitId, to: VisitId) {
         let units = self.edit(from);

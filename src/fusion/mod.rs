@@ -187,6 +187,8 @@ struct Sighting {
 const SIGHTINGS_KEPT: TimeDelta = TimeDelta::from_millis(120_000);
 /// How long a decided act can still have late witnesses.
 const DECIDED_KEPT: TimeDelta = TimeDelta::from_millis(30_000);
+/// How long a shelf still hears a tag that was taken from it, as a rule at most.
+const HEARD_IN_HAND: TimeDelta = TimeDelta::from_millis(4_000);
 /// A tag heard at a gate within this time before somebody left may have gone with him.
 const AT_GATE: TimeDelta = TimeDelta::from_millis(6_000);
 /// Sightings kept for one tag.
@@ -394,12 +396,18 @@ impl Fusion {
         direction: Direction,
         window: (Timestamp, Timestamp),
     ) -> bool {
+        // A shelf hears for a while what is held before it.
+        let in_hand = |d: &Decided| {
+            direction == Direction::Take
+                && window.0 >= d.window.0
+                && window.0 - d.window.1 <= HEARD_IN_HAND
+        };
         let same = |d: &&mut Decided| {
             d.shelf == shelf
                 && d.direction == direction
                 && d.gtin == gtin
                 && !d.told_by.contains(&Witness::Rfid)
-                && hypothesis::near_in_time(d.window, window)
+                && (hypothesis::near_in_time(d.window, window) || in_hand(d))
         };
         let Some(decided) = self.decided.iter_mut().find(same) else {
             return false;
@@ -627,7 +635,11 @@ impl Fusion {
         let told: Vec<Epc> = told.map(|(epc, _)| *epc).collect();
         let around = left_at - AT_GATE;
         for epc in told {
-            let holders = self.clusters.holders(epc);
+            let Some(gtin) = store.gtin_of(&epc) else {
+                continue;
+            };
+            let mut holders = self.clusters.holders(epc);
+            holders.append(&mut self.clusters.untagged(gtin));
             let Some(away) = self.sightings.get_mut(&epc) else {
                 continue;
             };
@@ -649,7 +661,7 @@ impl Fusion {
             );
             away.followed = away.reads.last().map(|r| r.at);
             let Some(walks) = walks else { continue };
-            let changed = self.clusters.follow(epc, &holders, &walks);
+            let changed = self.clusters.follow(epc, gtin, &walks);
             if !changed.is_empty() {
                 out.push(Decision::Reweighed(changed));
             }

@@ -30,6 +30,12 @@ pub struct Unit {
     pub sources: Sources,
 }
 
+impl Unit {
+    pub(super) fn is_untagged(&self, gtin: Gtin) -> bool {
+        self.gtin == gtin && self.epc.is_none()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct World {
     log_weight: f64,
@@ -70,6 +76,9 @@ const MISPLACED_MAX: usize = 500;
 const NOT_HELD_LOG: f64 = -5.5;
 /// The same product, but another unit of it by its tag.
 const OTHER_UNIT_LOG: f64 = -3.0;
+
+/// Log probability that a tag which follows somebody's walk is that of his unit without one.
+const KNOWN_LATE_LOG: f64 = -0.5;
 
 /// Who holds more than this is ever less likely to take another, by so much a unit: nobody carries
 /// a shelf away, and a visit whose end was missed must not take all that others take.
@@ -222,31 +231,50 @@ impl Clusters {
         hands.filter(|(_, hand)| holds(hand)).map(|(v, _)| v).collect()
     }
 
-    /// Weighs the worlds by whose walk a tag's reads follow, and lets it have changed hands.
-    pub(super) fn follow(
-        &mut self,
-        epc: Epc,
-        holders: &BTreeSet<VisitId>,
-        walks: &Walks<'_>,
-    ) -> Vec<VisitId> {
+    /// The visits that may hold a unit of a product whose tag nobody knows.
+    pub(super) fn untagged(&self, gtin: Gtin) -> BTreeSet<VisitId> {
+        let hands = self.clusters.iter().flat_map(Cluster::hands);
+        let holds = |hand: &Hand| hand.units().iter().any(|u| u.is_untagged(gtin));
+        hands
+            .filter(|(_, hand)| holds(hand))
+            .map(|(v, _)| v)
+            .collect()
+    }
+
+    /// Weighs the worlds by whose walk a tag's reads follow. It may have changed hands, and where
+    /// nobody holds it, it may be that of a unit whose tag nobody knew.
+    pub(super) fn follow(&mut self, epc: Epc, gtin: Gtin, walks: &Walks<'_>) -> Vec<VisitId> {
+        let holders = self.holders(epc);
         let mut handed: BTreeMap<VisitId, Vec<(VisitId, f64)>> = BTreeMap::new();
         let mut involved = holders.clone();
-        for holder in holders {
+        let untagged = self.untagged(gtin).into_iter();
+        let untagged = untagged.map(|visit| (visit, walks.kept(visit) + KNOWN_LATE_LOG));
+        let untagged: Vec<(VisitId, f64)> = untagged
+            .filter(|(_, log)| *log > walks.nobody() - UNLIKELY)
+            .collect();
+        involved.extend(untagged.iter().map(|(visit, _)| *visit));
+        for holder in &holders {
             let kept = walks.kept(*holder);
             let mut to = walks.handed(*holder);
             to.retain(|(_, log)| *log > kept - UNLIKELY);
             involved.extend(to.iter().map(|(visit, _)| *visit));
             handed.insert(*holder, to);
         }
-        let certain = |c: &&Cluster| c.worlds.len() == 1 && !c.visits.is_disjoint(holders);
-        let one = holders.len() == 1 && involved.len() == 1;
-        if one && self.clusters.iter().any(|c| certain(&c)) {
+        let certain = |c: &Cluster| c.worlds.len() == 1 && !c.visits.is_disjoint(&involved);
+        if involved.is_empty() || (involved.len() == 1 && self.clusters.iter().any(certain)) {
             return Vec::new();
         }
         let mut cluster = self.merged(&involved);
         let mut next = Vec::with_capacity(cluster.worlds.len());
         for mut world in std::mem::take(&mut cluster.worlds) {
             let Some(holder) = world.held.holder(epc) else {
+                for (visit, log) in &untagged {
+                    let mut other = world.clone();
+                    if other.held.tag_one(*visit, gtin, epc) {
+                        other.log_weight += log;
+                        next.push(other);
+                    }
+                }
                 world.log_weight += walks.nobody();
                 next.push(world);
                 continue;

@@ -270,9 +270,10 @@ impl Engine {
         let mut decisions = Vec::new();
         for event in found {
             self.note(|| Finding::Tag(event));
-            self.state
-                .fusion
-                .on_tag(&self.store, at, event, &mut decisions);
+            let State {
+                fusion, presence, ..
+            } = &mut self.state;
+            fusion.on_tag(&self.store, presence, at, event, &mut decisions);
         }
         self.on_decisions(at, decisions);
     }

@@ -2,6 +2,8 @@
 //! passes: shelves on his way, the gate as he goes out. Each read away from home is held against
 //! where everybody stood just then, and a tag that goes on with somebody else has changed hands.
 
+use std::collections::BTreeSet;
+
 use crate::ids::VisitId;
 use crate::store::{ReadPoint, Store};
 use crate::tracking::Tracking;
@@ -20,6 +22,8 @@ const UNSEEN: f64 = 0.2;
 /// The same for a tag that stands on some shelf, at its own antenna and at another.
 const AT_HOME: f64 = 0.5;
 const AT_REST: f64 = 0.12;
+/// Who left is heard through the door for so long.
+const DOORSTEP: TimeDelta = TimeDelta::from_millis(3_000);
 /// Reads of one second by one antenna are one, and seconds are not independent either.
 const MARK: TimeDelta = TimeDelta::from_millis(1_000);
 const WORTH: f64 = 0.6;
@@ -59,12 +63,14 @@ impl<'a> Walks<'a> {
         store: &Store,
         tracking: &'a Tracking,
         carriers: &'a Carriers,
-        home: Option<ReadPoint>,
-        since: Timestamp,
+        (home, since): (Option<ReadPoint>, Timestamp),
+        holders: BTreeSet<VisitId>,
         reads: &[Sighting],
     ) -> Option<Self> {
         let (first, last) = (reads.first()?, reads.last()?);
-        let visits = carriers.present(first.at, last.at);
+        let mut visits = holders;
+        visits.extend(carriers.present(first.at, last.at));
+        let visits: Vec<VisitId> = visits.into_iter().collect();
         let mut marks: Vec<Mark> = Vec::new();
         let mut told: Vec<(ReadPoint, Timestamp)> = Vec::new();
         for read in reads {
@@ -190,7 +196,7 @@ fn fit(
     let near = if nearest.is_finite() {
         let z = nearest / HEARD_M;
         (1.0 - STRAY) * libm::exp(-0.5 * z * z) + STRAY
-    } else if carriers.is_inside(visit, read.at) {
+    } else if carriers.is_inside(visit, read.at) || carriers.is_inside(visit, read.at - DOORSTEP) {
         UNSEEN
     } else {
         STRAY

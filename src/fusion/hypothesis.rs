@@ -371,9 +371,18 @@ impl Search<'_> {
             let Some(grams) = self.store.weight_of(*gtin) else {
                 continue;
             };
-            let mut candidate = self.putback(*gtin, grams, spread(0.0, length, 0.1));
+            let mut candidate = self.putback(*gtin, grams, spread(0.0, length, 0.08));
             candidate.log_prior += libm::log(0.15);
             out.push(candidate);
+        }
+        // Who puts something back on its own shelf does not always find its place.
+        let own = |g: &&Gtin| shelf.facings.iter().any(|f| f.gtin == **g);
+        for gtin in self.possible.held.iter().filter(own) {
+            if let Some(grams) = self.store.weight_of(*gtin) {
+                let mut candidate = self.putback(*gtin, grams, spread(0.0, length, 0.08));
+                candidate.log_prior += libm::log(0.1);
+                out.push(candidate);
+            }
         }
         for (gtin, along) in &self.possible.misplaced {
             let Some(grams) = self.store.weight_of(*gtin) else {
@@ -788,9 +797,10 @@ pub(super) fn near_in_time(a: (Timestamp, Timestamp), b: (Timestamp, Timestamp))
     a.0 <= b.1 + slack && b.0 <= a.1 + slack
 }
 
-/// Places from `from` to `to`, about `step` apart, at least one and at most nine.
+/// Places from `from` to `to`, about `step` apart, at least one and at most so many.
 fn spread(from: f64, to: f64, step: f64) -> Vec<f64> {
-    let n = (((to - from) / step).ceil()).clamp(0.0, 8.0);
+    const MOST: f64 = 30.0;
+    let n = (((to - from) / step).ceil()).clamp(0.0, MOST);
     if n < 1.0 {
         return vec![(from + to) / 2.0];
     }

@@ -153,6 +153,7 @@ struct Decided {
     gtin: Gtin,
     window: (Timestamp, Timestamp),
     unit: UnitId,
+    epc: Option<Epc>,
     told_by: Vec<Witness>,
 }
 
@@ -247,6 +248,7 @@ impl Fusion {
     pub fn on_tag(
         &mut self,
         store: &Store,
+        presence: &Presence,
         at: Timestamp,
         event: TagEvent,
         out: &mut Vec<Decision>,
@@ -263,6 +265,7 @@ impl Fusion {
                 self.on_back_home(after, epc, out);
                 self.on_tag_move(
                     store,
+                    presence,
                     at,
                     epc,
                     home,
@@ -283,6 +286,7 @@ impl Fusion {
                 (away.home, away.since) = (Some(home), Some(after));
                 self.on_tag_move(
                     store,
+                    presence,
                     at,
                     epc,
                     home,
@@ -315,6 +319,7 @@ impl Fusion {
     fn on_tag_move(
         &mut self,
         store: &Store,
+        presence: &Presence,
         at: Timestamp,
         epc: Epc,
         home: ReadPoint,
@@ -331,7 +336,7 @@ impl Fusion {
             ReadPoint::Gate(_) | ReadPoint::Zone(_) => None,
         };
         if let Some(shelf) = shelf {
-            if self.is_tagged_late(shelf, epc, gtin, direction, window) {
+            if self.is_tagged_late(store, presence, shelf, epc, gtin, direction, window) {
                 return;
             }
             let piece = Piece::Tag {
@@ -390,6 +395,8 @@ impl Fusion {
     /// Whether a tag tells late of an act that is decided already; the unit gets its tag.
     fn is_tagged_late(
         &mut self,
+        store: &Store,
+        presence: &Presence,
         shelf: ShelfIx,
         epc: Epc,
         gtin: Gtin,
@@ -402,19 +409,33 @@ impl Fusion {
                 && window.0 >= d.window.0
                 && window.0 - d.window.1 <= HEARD_IN_HAND
         };
-        let same = |d: &&mut Decided| {
+        let same = |d: &Decided| {
             d.shelf == shelf
                 && d.direction == direction
                 && d.gtin == gtin
-                && !d.told_by.contains(&Witness::Rfid)
                 && (hypothesis::near_in_time(d.window, window) || in_hand(d))
         };
-        let Some(decided) = self.decided.iter_mut().find(same) else {
+        let decided: Vec<usize> = (0..self.decided.len())
+            .filter(|n| same(&self.decided[*n]))
+            .collect();
+        if decided.iter().any(|n| self.decided[*n].epc == Some(epc)) {
+            return true;
+        }
+        let untold = |n: &&usize| !self.decided[**n].told_by.contains(&Witness::Rfid);
+        // A tag that was taken for the act's own and stands at its home yet was not.
+        let stayed = |n: &&usize| {
+            let Decided { epc, window, .. } = self.decided[**n];
+            direction == Direction::Take
+                && epc.is_some_and(|epc| presence.stayed(store, shelf, epc, window))
+        };
+        let place = decided.iter().find(untold).or(decided.iter().find(stayed));
+        let Some(place) = place.copied() else {
             return false;
         };
+        let decided = &mut self.decided[place];
+        let (unit, before) = (decided.unit, decided.epc.replace(epc));
         decided.told_by.push(Witness::Rfid);
-        let unit = decided.unit;
-        self.clusters.tag_unit(unit, epc);
+        self.clusters.tag_unit(unit, before, epc);
         self.trace(|_| Trace::Late(Late::new(unit, window, Witness::Rfid, Some(epc))));
         true
     }
@@ -427,6 +448,7 @@ impl Fusion {
                 gtin: act.gtin,
                 window: act.window,
                 unit: UnitId(first.0 + i as u64),
+                epc: act.epc,
                 told_by: act.told_by.clone(),
             });
         }
@@ -638,11 +660,15 @@ impl Fusion {
             let Some(gtin) = store.gtin_of(&epc) else {
                 continue;
             };
-            let mut holders = self.clusters.holders(epc);
-            holders.append(&mut self.clusters.untagged(gtin));
             let Some(away) = self.sightings.get_mut(&epc) else {
                 continue;
             };
+            // A tag that nobody knows from a shelf is no unit's that was taken from one.
+            let known = away.home.is_some();
+            let mut holders = self.clusters.holders(epc);
+            if known {
+                holders.append(&mut self.clusters.untagged(gtin));
+            }
             let at_gate = |r: &Sighting| matches!(r.place, ReadPoint::Gate(_)) && r.at >= around;
             let concerned = holders.contains(&visit) || away.reads.iter().any(at_gate);
             if holders.is_empty() || !concerned {
@@ -655,13 +681,13 @@ impl Fusion {
                 store,
                 tracking,
                 &self.carriers,
-                away.home,
-                since,
+                (away.home, since),
+                holders,
                 &away.reads[fresh..],
             );
             away.followed = away.reads.last().map(|r| r.at);
             let Some(walks) = walks else { continue };
-            let changed = self.clusters.follow(epc, gtin, &walks);
+            let changed = self.clusters.follow(epc, gtin, known, &walks);
             if !changed.is_empty() {
                 out.push(Decision::Reweighed(changed));
             }

@@ -243,11 +243,17 @@ impl Clusters {
 
     /// Weighs the worlds by whose walk a tag's reads follow. It may have changed hands, and where
     /// nobody holds it, it may be that of a unit whose tag nobody knew.
-    pub(super) fn follow(&mut self, epc: Epc, gtin: Gtin, walks: &Walks<'_>) -> Vec<VisitId> {
+    pub(super) fn follow(
+        &mut self,
+        epc: Epc,
+        gtin: Gtin,
+        known: bool,
+        walks: &Walks<'_>,
+    ) -> Vec<VisitId> {
         let holders = self.holders(epc);
         let mut handed: BTreeMap<VisitId, Vec<(VisitId, f64)>> = BTreeMap::new();
         let mut involved = holders.clone();
-        let untagged = self.untagged(gtin).into_iter();
+        let untagged = self.untagged(gtin).into_iter().filter(|_| known);
         let untagged = untagged.map(|visit| (visit, walks.kept(visit) + KNOWN_LATE_LOG));
         let untagged: Vec<(VisitId, f64)> = untagged
             .filter(|(_, log)| *log > walks.nobody() - UNLIKELY)
@@ -263,6 +269,9 @@ impl Clusters {
         let certain = |c: &Cluster| c.worlds.len() == 1 && !c.visits.is_disjoint(&involved);
         if involved.is_empty() || (involved.len() == 1 && self.clusters.iter().any(certain)) {
             return Vec::new();
+        }
+        if std::env::var_os("DBG").is_some() {
+            eprintln!("follow {epc:?} {gtin:?} holders {holders:?} untagged {untagged:?} nobody {:.2} kept {:?} handed {handed:?}", walks.nobody(), involved.iter().map(|v| (v, walks.kept(*v))).collect::<Vec<_>>());
         }
         let mut cluster = self.merged(&involved);
         let mut next = Vec::with_capacity(cluster.worlds.len());
@@ -296,10 +305,10 @@ impl Clusters {
     }
 
     /// Gives a unit the tag that turned out to be its own.
-    pub(super) fn tag_unit(&mut self, unit: UnitId, epc: Epc) {
+    pub(super) fn tag_unit(&mut self, unit: UnitId, before: Option<Epc>, epc: Epc) {
         let mut done = Vec::new();
         for world in self.clusters.iter_mut().flat_map(|c| &mut c.worlds) {
-            let is = |u: &Unit| u.id == unit && u.epc.is_none();
+            let is = |u: &Unit| u.id == unit && u.epc == before;
             let tag = |u: &mut Unit| {
                 u.epc = Some(epc);
                 u.sources.rfid = true;

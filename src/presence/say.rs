@@ -79,6 +79,23 @@ impl Presence {
         out
     }
 
+    /// Whether a tag of a shelf that may have been taken within a window stands there yet.
+    pub fn stayed(
+        &self,
+        store: &Store,
+        shelf: ShelfIx,
+        epc: Epc,
+        window: (Timestamp, Timestamp),
+    ) -> bool {
+        let says = |antenna: AntennaIx| {
+            let home = self.at_home.get(&antenna);
+            let tag = home.filter(|tags| tags.contains(&epc)).and(self.tags.get(&epc));
+            tag.map(|tag| self.log_left(tag, antenna, window))
+        };
+        let mut says = antennas_of(store, shelf).filter_map(says);
+        says.any(|log| log < 0.0)
+    }
+
     /// What each tag that is away from home says of having come to a shelf within a window.
     pub fn came(
         &self,

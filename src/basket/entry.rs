@@ -1,6 +1,8 @@
 //! Who came in with which admission. A gate says that somebody was let in, and cameras see somebody
-//! come in; between the two lie seconds that are about the same at one gate each time, and that
-//! is how a tail-gater is told from the one who was admitted. Pure.
+//! come in; between the two lie seconds that are about the same at one gate each time, and that is
+//! how a tail-gater is told from the one who was admitted. All ways of pairing people and admissions
+//! are weighed together, with somebody's being admitted by nobody, and an admission's person not
+//! having been seen yet. Pure.
 
 use std::collections::BTreeMap;
 
@@ -10,66 +12,175 @@ use super::visits::{NEAR_GATE_M, Unadmitted, Visit, VisitChange, Visits};
 use crate::ids::{GateIx, TrackId, VisitId};
 use crate::store::Store;
 use crate::tracking::Tracking;
+use crate::units::signal::{log_sum_exp, normal_cdf};
 use crate::units::{TimeDelta, Timestamp};
 
 /// How long after the gates' word people are first seen, by gate.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Leads(BTreeMap<GateIx, Lead>);
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// What has been seen of those who came in alone: their number, and their mean and sum of squared
+/// deviations, seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Lead {
+    n: f64,
     mean_s: f64,
-    n: u32,
+    squares: f64,
 }
 
-/// Before anything is known of a gate: people are seen at about the time of its word.
+/// Before anything is known of a gate: people are seen at about the time of its word, before or
+/// after it by where the gate is read.
 const UNKNOWN: (f64, f64) = (0.6, 1.8);
-/// Standard deviation at a gate that is known, seconds.
-const SIGMA_S: f64 = 0.8;
-/// Admissions with one person each after which a gate is known.
-const KNOWN: u32 = 3;
+/// How far people differ at one gate, seconds, and how many people that is worth.
+const WITHIN_S: f64 = 0.5;
+const WORTH: f64 = 4.0;
+/// They differ by no less.
+const LEAST_S: f64 = 0.25;
+/// People of late that are remembered.
+const MEMORY: f64 = 40.0;
 /// The people of a party come in one after the other, seconds apart at most.
 const APART_S: f64 = 1.4;
-/// A pair this unlikely, as half a squared deviation, is made at once; one less likely waits for
-/// somebody else to be seen.
-const LIKELY: f64 = 1.2;
-/// Who came in so near somebody admitted, seconds, may be taken for him; and how likely that is at
-/// least.
-const CLOSE_S: f64 = 4.0;
-const TAILGATED: f64 = 0.12;
+/// Somebody comes in whom no gate has admitted: one in some fifteen, at any time of some seconds.
+const UNADMITTED_LOG: f64 = -4.4;
+/// Log probability that somebody who was admitted is never seen to come in.
+const UNSEEN_LOG: f64 = -3.5;
+/// What is so likely is not waited for any longer.
+const SURE: f64 = 0.97;
 /// How long before or after the gate's word a person may be seen to come in.
 const WINDOW: TimeDelta = TimeDelta::from_millis(12_000);
+/// Options this much less likely than nobody's having admitted a person are left out, nats.
+const UNLIKELY: f64 = 6.0;
+/// Ways looked through at most; with more, the least likely options go.
+const WAYS: usize = 20_000;
+
+impl Lead {
+    /// Mean and standard deviation of when the next one is seen (normal with a normal prior on its
+    /// mean; Gelman et al., Bayesian Data Analysis, 3rd ed., 2.5).
+    fn next(&self) -> (f64, f64) {
+        let (mean0, between) = UNKNOWN;
+        let within = ((WORTH * WITHIN_S * WITHIN_S + self.squares) / (WORTH + self.n)).sqrt();
+        let within = within.max(LEAST_S);
+        let (known, new) = (1.0 / (between * between), self.n / (within * within));
+        let mean = (mean0 * known + self.mean_s * new) / (known + new);
+        (mean, (within * within + 1.0 / (known + new)).sqrt())
+    }
+
+    fn learn(&mut self, seconds: f64) {
+        self.n += 1.0;
+        let off = seconds - self.mean_s;
+        self.mean_s += off / self.n;
+        self.squares += off * (seconds - self.mean_s);
+        if self.n > MEMORY {
+            self.squares *= MEMORY / self.n;
+            self.n = MEMORY;
+        }
+    }
+}
 
 impl Leads {
     fn of(&self, gate: GateIx) -> (f64, f64) {
-        match self.0.get(&gate) {
-            Some(lead) if lead.n >= KNOWN => (lead.mean_s, SIGMA_S),
-            _ => UNKNOWN,
-        }
+        self.0.get(&gate).copied().unwrap_or_default().next()
     }
 
-    fn learn(&mut self, gate: GateIx, seconds: f64) {
-        let lead = self.0.entry(gate).or_insert(Lead { mean_s: 0.0, n: 0 });
-        lead.n = (lead.n + 1).min(30);
-        lead.mean_s += (seconds - lead.mean_s) / f64::from(lead.n);
+    /// How much later the last of a party comes in than its first, seconds at most.
+    fn late(visit: &Visit) -> f64 {
+        APART_S * f64::from(visit.party.saturating_sub(1))
     }
 
-    /// How unlikely it is that somebody first seen then was admitted with this visit: half the
-    /// squared deviation of the time between.
-    fn cost(&self, visit: &Visit, began_at: Timestamp) -> Option<f64> {
-        let gate = visit.gate?;
-        let (mean, sigma) = self.of(gate);
+    /// Log density of somebody's being seen then who was admitted with this visit.
+    fn log_density(&self, visit: &Visit, began_at: Timestamp) -> Option<f64> {
+        let (mean, sigma) = self.of(visit.gate?);
+        let late = Self::late(visit);
         let seconds = began_at.secs_since(visit.entered_at);
-        let late = APART_S * f64::from(visit.party.saturating_sub(1));
-        let off = seconds - seconds.clamp(mean, mean + late);
-        Some(0.5 * (off / sigma) * (off / sigma))
+        let z = (seconds - seconds.clamp(mean, mean + late)) / sigma;
+        // The root of 2 pi.
+        Some(-0.5 * z * z - libm::log(2.506_628 * sigma + late))
+    }
+
+    /// Log probability that somebody who was admitted with a visit has not been seen by now.
+    fn log_unseen(&self, visit: &Visit, at: Timestamp) -> f64 {
+        let Some((mean, sigma)) = visit.gate.map(|gate| self.of(gate)) else {
+            return UNSEEN_LOG;
+        };
+        let seconds = at.secs_since(visit.entered_at);
+        let later = normal_cdf((mean + Self::late(visit) - seconds) / sigma);
+        log_sum_exp([libm::log(later.max(1e-12)), UNSEEN_LOG])
     }
 
     /// When everybody who was admitted with a visit has been seen.
     fn over(&self, visit: &Visit) -> Option<Timestamp> {
         let (mean, sigma) = self.of(visit.gate?);
-        let late = APART_S * f64::from(visit.party.saturating_sub(1));
-        Some(visit.entered_at + TimeDelta::from_secs(mean + late + 2.5 * sigma))
+        let seconds = mean + Self::late(visit) + 2.5 * sigma;
+        Some(visit.entered_at + TimeDelta::from_secs(seconds))
+    }
+}
+
+/// All ways of pairing some people with some visits.
+struct Pairing {
+    visits: Vec<(VisitId, u32)>,
+    /// What is lost for each admitted person who is not among them, by visit.
+    unseen: Vec<f64>,
+    /// Whom each person can have come in with.
+    options: Vec<Vec<(usize, f64)>>,
+    people: Vec<TrackId>,
+    /// Log weights by person and visit, and the best way.
+    sums: Vec<Vec<f64>>,
+    all: f64,
+    best: (f64, Vec<Option<usize>>),
+}
+
+impl Pairing {
+    fn weigh(&mut self) {
+        let ways = |options: &[Vec<(usize, f64)>]| {
+            let each = options.iter().map(|o| o.len() + 1);
+            each.fold(1_usize, usize::saturating_mul)
+        };
+        while ways(&self.options) > WAYS {
+            let last = |o: &Vec<(usize, f64)>| o.last().map(|(_, log)| *log);
+            let worst = self.options.iter_mut().filter(|o| !o.is_empty());
+            let worst = worst.min_by(|a, b| {
+                let (a, b) = (last(a), last(b));
+                a.unwrap_or(0.0).total_cmp(&b.unwrap_or(0.0))
+            });
+            let Some(worst) = worst else { break };
+            worst.pop();
+        }
+        let free: Vec<u32> = self.visits.iter().map(|(_, free)| *free).collect();
+        self.go_on(&mut Vec::new(), free, 0.0);
+    }
+
+    fn go_on(&mut self, chosen: &mut Vec<Option<usize>>, free: Vec<u32>, log: f64) {
+        let n = chosen.len();
+        let Some(options) = self.options.get(n).cloned() else {
+            let left = free.iter().zip(&self.unseen);
+            let log = log + left.map(|(n, unseen)| f64::from(*n) * unseen).sum::<f64>();
+            self.all = log_sum_exp([self.all, log]);
+            for (sums, chosen) in self.sums.iter_mut().zip(&*chosen) {
+                if let Some(visit) = chosen {
+                    sums[*visit] = log_sum_exp([sums[*visit], log]);
+                }
+            }
+            if log > self.best.0 {
+                self.best = (log, chosen.clone());
+            }
+            return;
+        };
+        for (visit, own) in options {
+            if free[visit] > 0 {
+                let mut free = free.clone();
+                free[visit] -= 1;
+                chosen.push(Some(visit));
+                self.go_on(chosen, free, log + own);
+                chosen.pop();
+            }
+        }
+        chosen.push(None);
+        self.go_on(chosen, free, log + UNADMITTED_LOG);
+        chosen.pop();
+    }
+
+    fn probability(&self, person: usize, visit: usize) -> f64 {
+        libm::exp(self.sums[person][visit] - self.all).min(1.0)
     }
 }
 
@@ -82,22 +193,17 @@ impl Visits {
         tracking: &Tracking,
         out: &mut Vec<VisitChange>,
     ) {
-        while let Some((id, track)) = self.next_pair(store, at, tracking) {
-            let waiting = self.waiting(at).count();
-            let alone = waiting == 1 && self.unadmitted.len() == 1;
+        while let Some((id, track, mistaken)) = self.next_pair(store, at, tracking) {
+            let alone = self.waiting(at).count() == 1 && self.unadmitted.len() == 1;
             let began_at = self.unadmitted.iter().find(|u| u.track == track);
-            if let (Some(began_at), Some(visit)) = (began_at, self.visits.get(&id))
-                && alone
-                && visit.party == 1
-                && let Some(gate) = visit.gate
+            if let (Some(u), Some(visit)) = (began_at, self.visits.get(&id))
+                && let Some(gate) = visit.gate.filter(|_| alone && visit.party == 1)
             {
-                let seconds = began_at.began_at.secs_since(visit.entered_at);
-                self.leads.learn(gate, seconds);
+                let seconds = u.began_at.secs_since(visit.entered_at);
+                self.leads.0.entry(gate).or_default().learn(seconds);
             }
-            let began_at = began_at.map(|u| u.began_at);
-            let cost = began_at.and_then(|t| self.leads.cost(self.visits.get(&id)?, t));
             if let Some(visit) = self.visits.get_mut(&id) {
-                visit.entry_cost = cost;
+                visit.doubt += (1.0 - visit.doubt) * mistaken;
             }
             self.unadmitted.retain(|u| u.track != track);
             self.bind(id, track, out);
@@ -111,56 +217,74 @@ impl Visits {
             .filter(move |v| v.left_at.is_none() && v.untracked() > 0 && at - v.entered_at < WINDOW)
     }
 
+    fn pairing(&self, store: &Store, at: Timestamp, tracking: &Tracking) -> Option<Pairing> {
+        let waiting: Vec<&Visit> = self.waiting(at).filter(|v| v.gate.is_some()).collect();
+        if waiting.is_empty() || self.unadmitted.is_empty() {
+            return None;
+        }
+        let option = |u: &Unadmitted, visit: &Visit| {
+            let zone = &store.zones[store.gates[visit.gate?.index()].zone.index()].polygon;
+            let apart = u.began_at - visit.entered_at;
+            let log = self.leads.log_density(visit, u.began_at)?;
+            let fits = apart.max(-apart) <= WINDOW
+                && log > UNADMITTED_LOG - UNLIKELY
+                && is_near(u, zone, at, tracking);
+            fits.then_some(log)
+        };
+        let options = |u: &Unadmitted| {
+            let each = waiting.iter().enumerate();
+            let mut options: Vec<(usize, f64)> =
+                each.filter_map(|(n, v)| Some((n, option(u, v)?))).collect();
+            options.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            options
+        };
+        let mut pairing = Pairing {
+            visits: waiting.iter().map(|v| (v.id, v.untracked())).collect(),
+            unseen: waiting
+                .iter()
+                .map(|v| self.leads.log_unseen(v, at))
+                .collect(),
+            options: self.unadmitted.iter().map(options).collect(),
+            people: self.unadmitted.iter().map(|u| u.track).collect(),
+            sums: vec![vec![f64::NEG_INFINITY; waiting.len()]; self.unadmitted.len()],
+            all: f64::NEG_INFINITY,
+            best: (f64::NEG_INFINITY, Vec::new()),
+        };
+        pairing.weigh();
+        Some(pairing)
+    }
+
+    /// A pair that is clear, or as clear as it will be, and the probability that it is none.
     fn next_pair(
-        &self,
+        &mut self,
         store: &Store,
         at: Timestamp,
         tracking: &Tracking,
-    ) -> Option<(VisitId, TrackId)> {
-        let mut best: Option<(f64, VisitId, TrackId)> = None;
-        for visit in self.waiting(at) {
-            let Some(gate) = visit.gate else { continue };
-            let zone = &store.zones[store.gates[gate.index()].zone.index()].polygon;
-            let over = self.leads.over(visit).is_some_and(|over| at >= over);
-            for u in self
-                .unadmitted
-                .iter()
-                .filter(|u| is_near(u, zone, at, tracking))
-            {
-                let apart = u.began_at - visit.entered_at;
-                let Some(cost) = self.leads.cost(visit, u.began_at) else {
-                    continue;
-                };
-                if apart.max(-apart) > WINDOW || (cost > LIKELY && !over) {
-                    continue;
-                }
-                // Of equals the earlier visit, and its first person.
-                if best.is_none_or(|(least, _, _)| cost < least) {
-                    best = Some((cost, visit.id, u.track));
-                }
+    ) -> Option<(VisitId, TrackId, f64)> {
+        let pairing = self.pairing(store, at, tracking)?;
+        let mut clearest: Option<(f64, usize, usize)> = None;
+        for (person, visit) in pairing.best.1.iter().enumerate() {
+            let Some(visit) = *visit else { continue };
+            let (id, _) = pairing.visits[visit];
+            let over = self.visits.get(&id).and_then(|v| self.leads.over(v));
+            let p = pairing.probability(person, visit);
+            let clear = p >= SURE || over.is_some_and(|over| at >= over);
+            if clear && clearest.is_none_or(|(most, _, _)| p > most) {
+                clearest = Some((p, person, visit));
             }
         }
-        best.map(|(_, id, track)| (id, track))
-    }
-
-    /// Somebody came in whom nobody admitted: whoever was admitted about then may be he, and he that.
-    pub(super) fn doubt_close(&mut self, gate: GateIx, began_at: Timestamp) -> f64 {
-        let mut most: f64 = 0.0;
-        for visit in self.visits.values_mut() {
-            let near = visit.entered_at.secs_since(began_at).abs() < CLOSE_S;
-            let (Some(own), true) = (visit.entry_cost, near && visit.gate == Some(gate)) else {
-                continue;
-            };
-            let Some(other) = self.leads.cost(visit, began_at) else {
-                continue;
-            };
-            // What they did inside tells nothing of who was who at the door.
-            let mistaken = 1.0 / (1.0 + libm::exp(other - own));
-            let mistaken = mistaken.clamp(TAILGATED, 0.5);
-            visit.doubt += (1.0 - visit.doubt) * mistaken;
-            most = most.max(mistaken);
+        let (p, person, visit) = clearest?;
+        // Who can have been the one, and goes without an admission, is in as much doubt.
+        for (n, other) in self.unadmitted.iter_mut().enumerate() {
+            if n != person {
+                other.doubt = other.doubt.max(pairing.probability(n, visit));
+            }
         }
-        most
+        Some((
+            pairing.visits[visit].0,
+            pairing.people[person],
+            (1.0 - p).max(0.0),
+        ))
     }
 
     /// When somebody who has been seen is to be bound to a visit that waits, likely or not.

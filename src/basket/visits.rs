@@ -52,8 +52,6 @@ pub struct Visit {
     awaited: Option<Timestamp>,
     /// Those admitted with it have had their time to be seen.
     pub(super) paired_out: bool,
-    /// How unlikely the time between its admission and its person's coming in was.
-    pub(super) entry_cost: Option<f64>,
 }
 
 impl Visit {
@@ -80,6 +78,8 @@ pub(super) struct Unadmitted {
     pub(super) began_at: Timestamp,
     pub(super) position: Point,
     decide_at: Timestamp,
+    /// Probability that he came in with one of those admitted.
+    pub(super) doubt: f64,
 }
 
 /// All visits that are not forgotten.
@@ -315,7 +315,6 @@ impl Visits {
             left: 0,
             lost: 0,
             doubt: 0.0,
-            entry_cost: None,
             paired_out: admission.is_none() || !self.tracked,
             awaited: admission.filter(|_| self.tracked).map(|_| at + AWAITED),
         };
@@ -395,6 +394,7 @@ impl Visits {
                 began_at,
                 position,
                 decide_at,
+                doubt: 0.0,
             });
             self.pair(store, at, tracking, out);
         }
@@ -579,10 +579,9 @@ impl Visits {
                 out.push(VisitChange::Unadmitted(gate));
                 continue;
             }
-            let doubt = gate.map_or(0.0, |g| self.doubt_close(g, person.began_at));
             let id = self.open(gate, person.began_at, None);
             if let Some(visit) = self.visits.get_mut(&id) {
-                visit.doubt = doubt;
+                visit.doubt = person.doubt;
             }
             out.push(VisitChange::Opened(id));
             self.bind(id, person.track, out);

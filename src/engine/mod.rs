@@ -419,7 +419,7 @@ impl Engine {
             baskets,
             ..
         } = &mut self.state;
-        fusion.settle(&store, left_at, tracking, presence, &mut decisions);
+        fusion.settle(&store, visit, left_at, tracking, presence, &mut decisions);
         let gate = baskets.visits.visit(visit).and_then(|v| v.exit_gate);
         fusion.on_left(&store, tracking, visit, gate, left_at, &mut decisions);
         self.on_decisions(at, decisions);

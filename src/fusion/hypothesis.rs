@@ -58,6 +58,8 @@ pub struct Account {
     pub log_likelihood: f64,
     /// What it is made of; for people, nothing is decided by it.
     pub parts: Parts,
+    /// What the last step of a scale weighed, where it is told to be nobody's taking.
+    idle: Option<f64>,
 }
 
 /// What the accounts may draw on beside the planogram.
@@ -86,6 +88,9 @@ const UNTAGGED_UNKNOWN: f64 = 0.7;
 const TELLS_LOG: f64 = 1.5;
 /// Log of how much seldomer something is put where it does not belong.
 const ELSEWHERE_LOG: f64 = -1.5;
+/// Log probability that a hand leaned on the shelf so that one step looks like two, and for how long.
+const PRESSED_LOG: f64 = -4.0;
+const PRESSED: TimeDelta = TimeDelta::from_millis(1_500);
 /// Explanations of one step that are kept.
 const STEP_SETS: usize = 16;
 const BEAM: usize = 64;
@@ -113,10 +118,17 @@ pub(super) fn enumerate(
     let mut pieces: Vec<&Piece> = interaction.pieces.iter().collect();
     // Scales first: they know when and how much; then tags and pictures find their place.
     pieces.sort_by_key(|p| (rank(p), p.window()));
+    let mut last: Option<&WeightStep> = None;
     for piece in pieces {
         let mut next = Vec::new();
         match piece {
-            Piece::Weight(step) => search.by_weight(&beam, step, &mut next),
+            Piece::Weight(step) => {
+                search.by_weight(&beam, step, &mut next);
+                if let Some(pressed) = last.and_then(|last| pressed(last, step)) {
+                    search.by_pressed(&beam, &pressed, &mut next);
+                }
+                last = Some(step);
+            }
             Piece::Count(step) => search.by_count(&beam, step, &mut next),
             Piece::Tag {
                 epc,
@@ -212,6 +224,24 @@ impl Search<'_> {
                 longer.log_likelihood += log_likelihood;
                 longer.parts.scale += log_likelihood - prior;
                 longer.parts.prior += prior;
+                longer.idle = acts.is_empty().then_some(*log_likelihood);
+                next.push(longer);
+            }
+        }
+    }
+
+    /// The same of two steps that are one, with a hand's leaning on the shelf between.
+    fn by_pressed(&self, beam: &[Account], step: &WeightStep, next: &mut Vec<Account>) {
+        let explained = self.explain(step);
+        for account in beam {
+            let Some(idle) = account.idle else { continue };
+            for (acts, log_likelihood, prior) in &explained {
+                let mut longer = account.clone();
+                longer.acts.extend(acts.iter().cloned());
+                longer.log_likelihood += log_likelihood - idle + PRESSED_LOG;
+                longer.parts.scale += log_likelihood - prior - idle + PRESSED_LOG;
+                longer.parts.prior += prior;
+                longer.idle = None;
                 next.push(longer);
             }
         }
@@ -748,6 +778,31 @@ fn windows(step: &WeightStep, chosen: &[&Candidate]) -> (Vec<(Timestamp, Timesta
         out[n] = (part.after - before, part.before.max(part.after));
     }
     (out, log)
+}
+
+/// Two steps as one, where the second takes back the first and more: a hand that leans on the shelf
+/// for a moment as it takes something, or lifts it.
+fn pressed(first: &WeightStep, then: &WeightStep) -> Option<WeightStep> {
+    let grams = |s: &WeightStep| s.plates.iter().map(|p| p.grams).sum::<f64>();
+    let (a, b) = (grams(first), grams(then));
+    let soon = then.after - first.before < PRESSED && then.after >= first.after;
+    if a * b >= 0.0 || !soon {
+        return None;
+    }
+    let mut whole = then.clone();
+    whole.after = first.after;
+    whole.parts = Vec::new();
+    for plate in &first.plates {
+        match whole.plates.iter_mut().find(|p| p.scale == plate.scale) {
+            Some(same) => {
+                same.grams += plate.grams;
+                same.sigma = (same.sigma * same.sigma + plate.sigma * plate.sigma).sqrt();
+            }
+            None => whole.plates.push(*plate),
+        }
+    }
+    whole.plates.sort_by_key(|p| p.scale);
+    Some(whole)
 }
 
 /// Log density of a step that no known item's moving explains: a bag leaned on the shelf, an item

@@ -188,6 +188,8 @@ struct Sighting {
 const SIGHTINGS_KEPT: TimeDelta = TimeDelta::from_millis(120_000);
 /// How long a decided act can still have late witnesses.
 const DECIDED_KEPT: TimeDelta = TimeDelta::from_millis(30_000);
+/// Hands are at a shelf so long before and after what is found there, at most.
+const REACHING: TimeDelta = TimeDelta::from_millis(1_500);
 /// How long a shelf still hears a tag that was taken from it, as a rule at most.
 const HEARD_IN_HAND: TimeDelta = TimeDelta::from_millis(4_000);
 /// A tag heard at a gate within this time before somebody left may have gone with him.
@@ -487,17 +489,24 @@ impl Fusion {
         self.resolve(store, tracking, presence, out, |i| i.ready_at <= at);
     }
 
-    /// Decides every interaction in which something happened before `until`, ready or not: a
-    /// visit is being closed.
+    /// Decides every interaction in which a visit can have had a hand before `until`, ready or not:
+    /// it is being closed.
     pub fn settle(
         &mut self,
         store: &Store,
+        visit: VisitId,
         until: Timestamp,
         tracking: &Tracking,
         presence: &Presence,
         out: &mut Vec<Decision>,
     ) {
-        self.resolve(store, tracking, presence, out, |i| i.began() <= until);
+        let carriers = &self.carriers;
+        let concerned = |i: &&Interaction| {
+            let span = (i.began() - REACHING, i.ended() + REACHING);
+            i.began() <= until && carriers.was_near(store, tracking, visit, i.shelf, span)
+        };
+        let due: Vec<ShelfIx> = self.open.values().filter(concerned).map(|i| i.shelf).collect();
+        self.resolve(store, tracking, presence, out, |i| due.contains(&i.shelf));
     }
 
     fn resolve(

@@ -74,6 +74,30 @@ impl Carriers {
         fixes.filter_map(move |track| Some(tracking.fix_at(track, at)?.position))
     }
 
+    /// Whether a visit's people can have reached a shelf within a span; where nobody saw them, they
+    /// can.
+    pub(super) fn was_near(
+        &self,
+        store: &Store,
+        tracking: &Tracking,
+        visit: VisitId,
+        shelf: ShelfIx,
+        (from, to): (Timestamp, Timestamp),
+    ) -> bool {
+        let gondola = store.gondola_of(shelf);
+        let step = LOOK.as_micros();
+        let looks = ((to - from).as_micros() / step).clamp(1, LOOKS_MAX);
+        let (mut seen, mut near) = (false, false);
+        for i in 0..=looks {
+            let at = from + TimeDelta::from_micros((to - from).as_micros() * i / looks);
+            for place in self.places_of(tracking, visit, at) {
+                seen = true;
+                near |= gondola.front.distance(place) < gondola.reach + FAR_M;
+            }
+        }
+        near || !seen
+    }
+
     /// Whether a visit was inside at an instant.
     pub(super) fn is_inside(&self, visit: VisitId, at: Timestamp) -> bool {
         self.by_visit.get(&visit).is_some_and(|c| {
@@ -152,6 +176,12 @@ impl Carriers {
         Who { visits, nobody }
     }
 }
+
+/// Further from a shelf's reach than this nobody has a hand in it, metres.
+const FAR_M: f64 = 1.2;
+/// People are looked for so often.
+const LOOK: TimeDelta = TimeDelta::from_millis(500);
+const LOOKS_MAX: i64 = 60;
 
 struct Place<'a> {
     store: &'a Store,

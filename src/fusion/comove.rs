@@ -20,7 +20,7 @@ const STRAY: f64 = 0.03;
 /// How well a read fits somebody of whom nobody knows where he is.
 const UNSEEN: f64 = 0.2;
 /// The same for a tag that stands on some shelf, at its own antenna and at another.
-const AT_HOME: f64 = 0.5;
+const AT_HOME: f64 = 1.0;
 const AT_REST: f64 = 0.12;
 /// Who left is heard through the door for so long.
 const DOORSTEP: TimeDelta = TimeDelta::from_millis(3_000);
@@ -58,12 +58,12 @@ struct Mark {
 }
 
 impl<'a> Walks<'a> {
-    /// `reads` are those that have not been weighed yet, oldest first; `home` is where it stood.
+    /// `reads` are those that have not been weighed yet, oldest first; `homes` is where it stood, and where it may stand now.
     pub(super) fn new(
         store: &Store,
         tracking: &'a Tracking,
         carriers: &'a Carriers,
-        (home, since): (Option<ReadPoint>, Timestamp),
+        (homes, since): ([Option<ReadPoint>; 2], Timestamp),
         holders: BTreeSet<VisitId>,
         reads: &[Sighting],
     ) -> Option<Self> {
@@ -82,7 +82,7 @@ impl<'a> Walks<'a> {
             }
             told.push((read.place, read.at));
             let fit = |visit: &VisitId| WORTH * fit(store, tracking, carriers, *visit, read);
-            let rests = if home == Some(read.place) {
+            let rests = if homes.contains(&Some(read.place)) {
                 AT_HOME
             } else {
                 AT_REST

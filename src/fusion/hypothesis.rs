@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::evidence::{Coverage, Covered};
 use super::interaction::{Interaction, Piece};
@@ -29,7 +30,51 @@ pub struct Act {
     pub sources: Sources,
     /// It was taken from where somebody had misplaced it.
     pub misplaced: bool,
+    /// The tags that can be its own, where some can.
+    pub(super) tags: Option<Arc<Tags>>,
     pub(super) told_by: Vec<Witness>,
+}
+
+/// The tags that can be an item's own.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tags {
+    /// What each says for having been moved, nats.
+    says: Vec<(Epc, f64)>,
+    /// How many of the product there are.
+    of: f64,
+    /// Share of items without one.
+    untagged: f64,
+    unseen: f64,
+}
+
+impl Tags {
+    pub(super) fn any(&self, is: impl Fn(Epc) -> bool) -> bool {
+        self.says.iter().any(|(epc, _)| is(*epc))
+    }
+
+    /// Log of how much likelier what they say is if one of them was moved, or an item without one.
+    /// `less` is added to what each says.
+    pub(super) fn log(&self, less: impl Fn(Epc) -> f64) -> f64 {
+        let each = self.says.iter().map(|(epc, say)| libm::exp(say + less(*epc)));
+        let mean = each.sum::<f64>() / self.of.max(1.0);
+        libm::log((1.0 - self.untagged) * mean + self.unseen)
+    }
+
+    /// The one that says most, where it says enough to be taken for the item's own.
+    pub(super) fn likeliest(&self, less: impl Fn(Epc) -> f64) -> Option<Epc> {
+        let each = self.says.iter().map(|(epc, say)| (*epc, say + less(*epc)));
+        let best = each.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        best.filter(|(_, say)| *say > TELLS_LOG).map(|(epc, _)| epc)
+    }
+
+    pub(super) fn epcs(&self) -> impl Iterator<Item = Epc> {
+        self.says.iter().map(|(epc, _)| *epc)
+    }
+
+    pub(super) fn say(&self, epc: Epc) -> Option<f64> {
+        let own = self.says.iter().find(|(known, _)| *known == epc);
+        own.map(|(_, say)| *say)
+    }
 }
 
 impl Act {
@@ -322,6 +367,7 @@ impl Search<'_> {
                 ..Sources::default()
             },
             misplaced: c.misplaced,
+            tags: None,
             told_by: vec![Witness::Scale],
         };
         let acts: Vec<Act> = chosen.iter().enumerate().map(act).collect();
@@ -365,6 +411,7 @@ impl Search<'_> {
                     ..Sources::default()
                 },
                 misplaced: false,
+                tags: None,
                 told_by: vec![Witness::Scale],
             };
             (vec![act], density + log_prior, log_prior)
@@ -481,6 +528,7 @@ impl Search<'_> {
                     ..Sources::default()
                 },
                 misplaced: false,
+                tags: None,
                 told_by: vec![Witness::Rfid],
             });
             next.push(new);
@@ -518,27 +566,30 @@ impl Search<'_> {
         let says = self.says(act.window);
         let of_product = || says.iter().filter(|s| s.gtin == act.gtin);
         let own = act.epc;
-        let free = || of_product().filter(|s| own == Some(s.epc) || !used.contains(&s.epc));
-        let n = of_product().count();
+        let free = of_product().filter(|s| own == Some(s.epc) || !used.contains(&s.epc));
+        let free = free.filter(|s| own.is_none_or(|own| own == s.epc));
         let untagged = if self.presence.knows(act.gtin) {
             UNTAGGED
         } else {
             UNTAGGED_UNKNOWN
         };
-        let all: f64 = free()
-            .filter(|s| own.is_none_or(|own| own == s.epc))
-            .map(|s| libm::exp(s.log))
-            .sum();
-        let mean = if n == 0 { 0.0 } else { all / n as f64 };
-        let best = free().max_by(|a, b| a.log.total_cmp(&b.log).then(b.epc.cmp(&a.epc)));
-        if let Some(best) = best.filter(|b| own.is_none() && b.log > TELLS_LOG) {
-            act.epc = Some(best.epc);
+        let tags = Tags {
+            says: free.map(|s| (s.epc, s.log)).collect(),
+            of: of_product().count() as f64,
+            untagged,
+            unseen: if own.is_some() { 1e-4 } else { untagged },
+        };
+        let log = tags.log(|_| 0.0);
+        if own.is_none()
+            && let Some(best) = tags.likeliest(|_| 0.0)
+        {
+            act.epc = Some(best);
             act.sources.rfid = true;
             act.told_by.push(Witness::Rfid);
-            used.push(best.epc);
+            used.push(best);
         }
-        let unseen = if own.is_some() { 1e-4 } else { untagged };
-        libm::log((1.0 - untagged) * mean + unseen)
+        act.tags = own.is_none().then(|| Arc::new(tags));
+        log
     }
 
     fn by_tags_came(&self, act: &mut Act, used: &mut Vec<Epc>) -> f64 {
@@ -557,18 +608,23 @@ impl Search<'_> {
         let says = self
             .presence
             .came(self.store, self.shelf, act.window, &candidates);
-        let all: f64 = says.iter().map(|s| libm::exp(s.log)).sum();
-        let mean = all / candidates.len() as f64;
-        let best = says
-            .iter()
-            .max_by(|a, b| a.log.total_cmp(&b.log).then(b.epc.cmp(&a.epc)));
-        if let Some(best) = best.filter(|b| own.is_none() && b.log > TELLS_LOG) {
-            act.epc = Some(best.epc);
+        let tags = Tags {
+            says: says.iter().map(|s| (s.epc, s.log)).collect(),
+            of: candidates.len() as f64,
+            untagged: UNTAGGED,
+            unseen: UNTAGGED,
+        };
+        let log = tags.log(|_| 0.0);
+        if own.is_none()
+            && let Some(best) = tags.likeliest(|_| 0.0)
+        {
+            act.epc = Some(best);
             act.sources.rfid = true;
             act.told_by.push(Witness::Rfid);
-            used.push(best.epc);
+            used.push(best);
         }
-        libm::log((1.0 - UNTAGGED) * mean + UNTAGGED)
+        act.tags = own.is_none().then(|| Arc::new(tags));
+        log
     }
 
     fn by_count(&self, beam: &[Account], step: &CountStep, next: &mut Vec<Account>) {
@@ -659,6 +715,7 @@ impl Search<'_> {
                                 ..Sources::default()
                             },
                             misplaced: false,
+                            tags: None,
                             told_by: vec![witness],
                         });
                     }

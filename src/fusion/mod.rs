@@ -175,19 +175,37 @@ struct Away {
     reads: Vec<Sighting>,
     /// Up to when reads have told whose walk they follow.
     followed: Option<Timestamp>,
+    /// Since when it has stood, or been held, before another shelf than its home.
+    rested: Option<(Timestamp, ReadPoint)>,
+}
+
+impl Away {
+    /// While it stands, or is held, before a shelf it is heard there all along.
+    fn hold_still(&mut self, until: Timestamp) {
+        let Some((since, place)) = self.rested else {
+            return;
+        };
+        let newest = self.reads.last().map_or(since, |r| r.at.max(since));
+        let mut at = newest;
+        while at <= until.min(since + HELD_STILL) {
+            self.reads.push(Sighting { at, place });
+            at += TimeDelta::from_millis(1_000);
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Sighting {
     at: Timestamp,
     place: ReadPoint,
-    rssi_dbm: f32,
 }
 
 /// How long sightings of a tag are kept.
 const SIGHTINGS_KEPT: TimeDelta = TimeDelta::from_millis(120_000);
 /// How long a decided act can still have late witnesses.
 const DECIDED_KEPT: TimeDelta = TimeDelta::from_millis(30_000);
+/// Somebody who stands still before a shelf lets what he holds seem to stand there, for so long.
+const HELD_STILL: TimeDelta = TimeDelta::from_millis(20_000);
 /// Hands are at a shelf so long before and after what is found there, at most.
 const REACHING: TimeDelta = TimeDelta::from_millis(1_500);
 /// How long a shelf still hears a tag that was taken from it, as a rule at most.
@@ -275,7 +293,7 @@ impl Fusion {
                     (after, before),
                     3.0,
                 );
-                self.sightings.remove(&epc);
+                self.on_rest(epc, home, before);
             }
             TagEvent::Departed {
                 epc,
@@ -285,7 +303,14 @@ impl Fusion {
                 log_odds,
             } => {
                 let away = self.sightings.entry(epc).or_default();
-                (away.home, away.since) = (Some(home), Some(after));
+                away.hold_still(after);
+                if away.rested.take().is_none_or(|(t, _)| after - t > HELD_STILL) {
+                    *away = Away {
+                        home: Some(home),
+                        since: Some(after),
+                        ..Away::default()
+                    };
+                }
                 self.on_tag_move(
                     store,
                     presence,
@@ -301,19 +326,30 @@ impl Fusion {
                 epc,
                 antenna,
                 at: heard,
-                rssi_dbm,
+                ..
             } => {
                 let place = store.antennas[antenna.index()].read_point;
                 let seen = &mut self.sightings.entry(epc).or_default().reads;
                 seen.push(Sighting {
                     at: heard,
                     place,
-                    rssi_dbm,
                 });
                 if seen.len() > SIGHTINGS_MAX {
                     seen.remove(0);
                 }
                 self.on_heard_inside(heard, epc, place, out);
+            }
+        }
+    }
+
+    /// A tag answers again and again at one place: it stands there, or somebody who holds it does.
+    fn on_rest(&mut self, epc: Epc, place: ReadPoint, at: Timestamp) {
+        match self.sightings.get_mut(&epc) {
+            Some(away) if away.home != Some(place) => {
+                away.rested = Some((at, place));
+            }
+            _ => {
+                self.sightings.remove(&epc);
             }
         }
     }
@@ -444,13 +480,14 @@ impl Fusion {
 
     fn note_decided(&mut self, shelf: ShelfIx, account: &Account, first: UnitId) {
         for (i, act) in account.acts.iter().enumerate() {
+            let unit = UnitId(first.0 + i as u64);
             self.decided.push(Decided {
                 shelf,
                 direction: act.direction,
                 gtin: act.gtin,
                 window: act.window,
-                unit: UnitId(first.0 + i as u64),
-                epc: act.epc,
+                unit,
+                epc: self.clusters.tag_of(unit).or(act.epc),
                 told_by: act.told_by.clone(),
             });
         }
@@ -625,13 +662,14 @@ impl Fusion {
     pub fn on_left(
         &mut self,
         store: &Store,
+        at: Timestamp,
         tracking: &Tracking,
         visit: VisitId,
         gate: Option<GateIx>,
         left_at: Timestamp,
         out: &mut Vec<Decision>,
     ) {
-        self.follow(store, tracking, visit, left_at, out);
+        self.follow(store, at, tracking, visit, left_at, out);
         let gates: Vec<ReadPoint> = gate_read_points(store, gate);
         if gates.is_empty() {
             return;
@@ -653,6 +691,7 @@ impl Fusion {
     fn follow(
         &mut self,
         store: &Store,
+        at: Timestamp,
         tracking: &Tracking,
         visit: VisitId,
         left_at: Timestamp,
@@ -660,6 +699,9 @@ impl Fusion {
     ) {
         if !store.has_floor_cameras() {
             return;
+        }
+        for away in self.sightings.values_mut() {
+            away.hold_still(at);
         }
         let heard = |away: &Away| away.reads.last().is_some_and(|r| Some(r.at) > away.followed);
         let told = self.sightings.iter().filter(|(_, away)| heard(away));
@@ -690,7 +732,7 @@ impl Fusion {
                 store,
                 tracking,
                 &self.carriers,
-                (away.home, since),
+                ([away.home, away.rested.map(|(_, place)| place)], since),
                 holders,
                 &away.reads[fresh..],
             );

@@ -85,6 +85,12 @@ const KNOWN_LATE_LOG: f64 = -0.5;
 const FULL_HANDS: usize = 20;
 const MORE_LOG: f64 = -0.1;
 
+/// Tags in hands: of those whose worlds go on, and of others.
+struct Taken {
+    here: BTreeSet<Epc>,
+    elsewhere: BTreeSet<Epc>,
+}
+
 /// What a branching did.
 pub(super) struct Branched {
     shelf: ShelfIx,
@@ -122,11 +128,7 @@ impl Clusters {
     ) -> Branched {
         let involved = involved(whos);
         let mut cluster = self.merged(&involved);
-        let acts = accounts.iter().flat_map(|a| &a.acts);
-        let tags: BTreeSet<Epc> = acts.filter_map(|act| act.epc).collect();
-        let held = cluster.hands().flat_map(|(_, hand)| hand.units());
-        let held = held.filter_map(|u| u.epc).filter(|epc| tags.contains(epc));
-        let tags: BTreeSet<Epc> = held.collect();
+        let taken = self.taken(&cluster, accounts);
         let mut next = Vec::new();
         let divided: Vec<_> = whos.iter().map(|who| assignments(who)).collect();
         let mut weights: Vec<Vec<Option<f64>>> =
@@ -147,9 +149,7 @@ impl Clusters {
             let mut branch = cluster.worlds[world].clone();
             branch.log_weight = bound;
             for (i, (act, visit)) in account.acts.iter().zip(assigned).enumerate() {
-                // A tag that nobody held before is in no hand, but for an act before this one.
-                let held = i > 0 || act.epc.is_some_and(|epc| tags.contains(&epc));
-                branch.play(act, *visit, UnitId(first.0 + i as u64), held);
+                branch.play(act, *visit, UnitId(first.0 + i as u64), &taken, i > 0);
             }
             heaviest = heaviest.max(branch.log_weight);
             let weight = weights[n][assignment].get_or_insert(f64::NEG_INFINITY);
@@ -182,6 +182,31 @@ impl Clusters {
             accounts: accounts.to_vec(),
             reweighed,
         }
+    }
+
+    /// Which tags that the acts can be about are in hands already.
+    fn taken(&self, cluster: &Cluster, accounts: &[Account]) -> Taken {
+        let mut asked = BTreeSet::new();
+        for act in accounts.iter().flat_map(|a| &a.acts) {
+            asked.extend(act.epc);
+            asked.extend(act.tags.iter().flat_map(|tags| tags.epcs()));
+        }
+        let held = |(_, hand): (VisitId, &Hand)| -> Vec<Epc> {
+            let epcs = hand.units().iter().filter_map(|u| u.epc);
+            epcs.filter(|epc| asked.contains(epc)).collect()
+        };
+        let others = self.clusters.iter().filter_map(|c| c.worlds.first());
+        Taken {
+            here: cluster.hands().flat_map(held).collect(),
+            elsewhere: others.flat_map(|w| w.held.hands()).flat_map(held).collect(),
+        }
+    }
+
+    /// The tag of a unit, by the likeliest account.
+    pub(super) fn tag_of(&self, unit: UnitId) -> Option<Epc> {
+        let best = self.clusters.iter().filter_map(|c| c.worlds.first());
+        let mut units = best.flat_map(|w| w.held.hands()).flat_map(|(_, hand)| hand.units());
+        units.find(|u| u.id == unit)?.epc
     }
 
     /// Weighs the worlds by what is known of the units that a visit holds: `weigh` gives the log
@@ -619,23 +644,27 @@ impl Cluster {
 }
 
 impl World {
-    /// Lets an act happen; its weight falls where this world makes it unlikely. `held` says that
-    /// somebody may hold its tag.
-    fn play(&mut self, act: &Act, visit: Option<VisitId>, id: UnitId, held: bool) {
+    /// Lets an act happen; its weight falls where this world makes it unlikely. Nobody held a tag that
+    /// is not `taken`, unless acts came `before` this one.
+    fn play(
+        &mut self,
+        act: &Act,
+        visit: Option<VisitId>,
+        id: UnitId,
+        taken: &Taken,
+        before: bool,
+    ) {
         match (act.direction, visit) {
             (Direction::Take, visit) => {
-                if let Some(epc) = act.epc.filter(|_| held)
-                    && self.held.remove_tag(epc)
-                {
-                    // The tag was in somebody's hands: a put-back was missed, or it never left.
-                    self.log_weight += OTHER_UNIT_LOG;
-                }
+                let epc = self.tag_taken(act, taken, before);
                 if let Some(visit) = visit {
+                    let mut sources = act.sources;
+                    sources.rfid |= epc.is_some();
                     let unit = Unit {
                         id,
                         gtin: act.gtin,
-                        epc: act.epc,
-                        sources: act.sources,
+                        epc,
+                        sources,
                     };
                     let units = self.held.edit(visit);
                     let beyond = units.len().saturating_sub(FULL_HANDS);
@@ -652,22 +681,53 @@ impl World {
         }
     }
 
+    /// The tag of what an act takes: one in somebody's hands is there no longer, or it is another.
+    fn tag_taken(&mut self, act: &Act, taken: &Taken, before: bool) -> Option<Epc> {
+        let held = |world: &Self, epc: Epc| {
+            taken.elsewhere.contains(&epc)
+                || ((before || taken.here.contains(&epc)) && world.held.holder(epc).is_some())
+        };
+        let tags = act.tags.as_ref().filter(|tags| tags.any(|epc| held(self, epc)));
+        let epc = match tags {
+            Some(tags) => {
+                let less = |epc| if held(self, epc) { OTHER_UNIT_LOG } else { 0.0 };
+                let (log, epc) = (tags.log(less) - tags.log(|_| 0.0), tags.likeliest(less));
+                self.log_weight += log;
+                epc
+            }
+            None => {
+                if act.epc.is_some_and(|epc| held(self, epc)) {
+                    self.log_weight += OTHER_UNIT_LOG;
+                }
+                act.epc
+            }
+        };
+        if let Some(epc) = epc.filter(|epc| held(self, *epc)) {
+            // A put-back was missed, or it never left.
+            self.held.remove_tag(epc);
+        }
+        epc
+    }
+
     fn put_back(&mut self, visit: VisitId, act: &Act) -> f64 {
         let units = self.held.get(visit);
+        let says = |epc: Epc| act.tags.as_ref().and_then(|tags| tags.say(epc)).unwrap_or(0.0);
         let rank = |u: &Unit| match (act.epc, u.epc) {
             _ if u.gtin != act.gtin => None,
-            (Some(a), Some(b)) if a == b => Some(0),
-            (None, None) => Some(0),
-            (_, None) | (None, _) => Some(1),
-            _ => Some(2),
+            (Some(a), Some(b)) if a == b => Some((0, 0.0)),
+            (None, None) => Some((0, 0.0)),
+            (_, None) => Some((1, 0.0)),
+            (None, Some(epc)) => Some((1, -says(epc))),
+            (_, Some(epc)) => Some((2, -says(epc))),
         };
         let ranked = units
             .iter()
             .enumerate()
-            .filter_map(|(i, u)| rank(u).map(|r| (r, i)));
-        match ranked.min() {
+            .filter_map(|(i, u)| rank(u).map(|(r, less)| (r, less, i)));
+        let best = ranked.min_by(|a, b| (a.0.cmp(&b.0)).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+        match best {
             None => NOT_HELD_LOG,
-            Some((r, i)) => {
+            Some((r, _, i)) => {
                 self.held.edit(visit).remove(i);
                 match r {
                     0 => 0.0,

@@ -421,7 +421,7 @@ impl Engine {
         } = &mut self.state;
         fusion.settle(&store, visit, left_at, tracking, presence, &mut decisions);
         let gate = baskets.visits.visit(visit).and_then(|v| v.exit_gate);
-        fusion.on_left(&store, at, tracking, visit, gate, left_at, &mut decisions);
+        fusion.on_left(&store, tracking, presence, visit, gate, left_at, &mut decisions);
         self.on_decisions(at, decisions);
         self.on_closing(visit, left_at);
         let mut events = Vec::new();

@@ -329,11 +329,15 @@ impl Fusion {
                 ..
             } => {
                 let place = store.antennas[antenna.index()].read_point;
+                let at_gate = matches!(place, ReadPoint::Gate(_));
+                let known = self.sightings.contains_key(&epc);
+                if !known && !at_gate && presence.stands(&epc) {
+                    return;
+                }
                 let seen = &mut self.sightings.entry(epc).or_default().reads;
-                seen.push(Sighting {
-                    at: heard,
-                    place,
-                });
+                // Reports of one reader may be out of order.
+                let place_in = seen.partition_point(|r| r.at <= heard);
+                seen.insert(place_in, Sighting { at: heard, place });
                 if seen.len() > SIGHTINGS_MAX {
                     seen.remove(0);
                 }
@@ -662,14 +666,14 @@ impl Fusion {
     pub fn on_left(
         &mut self,
         store: &Store,
-        at: Timestamp,
         tracking: &Tracking,
+        presence: &Presence,
         visit: VisitId,
         gate: Option<GateIx>,
         left_at: Timestamp,
         out: &mut Vec<Decision>,
     ) {
-        self.follow(store, at, tracking, visit, left_at, out);
+        self.follow(store, tracking, presence, visit, left_at, out);
         let gates: Vec<ReadPoint> = gate_read_points(store, gate);
         if gates.is_empty() {
             return;
@@ -691,8 +695,8 @@ impl Fusion {
     fn follow(
         &mut self,
         store: &Store,
-        at: Timestamp,
         tracking: &Tracking,
+        presence: &Presence,
         visit: VisitId,
         left_at: Timestamp,
         out: &mut Vec<Decision>,
@@ -700,8 +704,10 @@ impl Fusion {
         if !store.has_floor_cameras() {
             return;
         }
-        for away in self.sightings.values_mut() {
-            away.hold_still(at);
+        for (epc, away) in &mut self.sightings {
+            if let Some(last) = presence.last_at_home(epc) {
+                away.hold_still(last);
+            }
         }
         let heard = |away: &Away| away.reads.last().is_some_and(|r| Some(r.at) > away.followed);
         let told = self.sightings.iter().filter(|(_, away)| heard(away));

@@ -45,7 +45,7 @@ pub enum TagEvent {
         /// Natural log of the odds that it left rather than fell silent by chance.
         log_odds: f64,
     },
-    /// A tag that is away from home was heard: on a gate's antenna, or by a shelf in passing.
+    /// A tag was heard away from its home: on a gate's antenna, or by a shelf in passing.
     Sighted {
         epc: Epc,
         antenna: AntennaIx,
@@ -177,7 +177,19 @@ impl Presence {
             rhythm.hit += HIT_SHARE * (1.0 / (1.0 + missed) - rhythm.hit);
         }
         match tag.standing() {
-            Standing::New | Standing::Home(_) => {}
+            Standing::New => {}
+            Standing::Home(home) => {
+                // It may be in the hands of somebody who stood there for a while.
+                let new = read.antenna != home && tag.is_new_at(read.antenna, read.rssi_dbm);
+                if new && tag.sighted(captured_at, read.antenna) {
+                    out.push(TagEvent::Sighted {
+                        epc: read.epc,
+                        antenna: read.antenna,
+                        at: captured_at,
+                        rssi_dbm: read.rssi_dbm,
+                    });
+                }
+            }
             Standing::Away => {
                 if tag.sighted(captured_at, read.antenna) {
                     out.push(TagEvent::Sighted {
@@ -235,6 +247,17 @@ impl Presence {
         }
         rhythm.last_read = Some(rhythm.last_read.map_or(at, |last| last.max(at)));
         rhythm.pauses > 0.7
+    }
+
+    /// Whether a tag stands somewhere, as far as is known.
+    pub fn stands(&self, epc: &Epc) -> bool {
+        let tag = self.tags.get(epc);
+        tag.is_some_and(|tag| matches!(tag.standing(), Standing::Home(_)))
+    }
+
+    /// When a tag was heard last at the place where it stands.
+    pub fn last_at_home(&self, epc: &Epc) -> Option<Timestamp> {
+        self.tags.get(epc).map(Tag::last_at_home)
     }
 
     /// Whether a tag of this product has ever been heard at home.

@@ -165,6 +165,10 @@ impl Tag {
         }
     }
 
+    pub(super) fn last_at_home(&self) -> Timestamp {
+        self.last_home
+    }
+
     pub(super) fn standing(&self) -> Standing {
         self.standing
     }

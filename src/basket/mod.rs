@@ -261,7 +261,9 @@ impl Baskets {
                 continue;
             };
             let receipt = self.receipt(store, &visit, fusion);
-            if visit.staff || same_lines(&receipt, &closed.receipt) {
+            let same = same_lines(&receipt, &closed.receipt)
+                && receipt.review == closed.receipt.review;
+            if visit.staff || same {
                 continue;
             }
             let reason = "late-evidence".to_owned();

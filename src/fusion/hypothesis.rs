@@ -107,6 +107,18 @@ pub struct Account {
     idle: Option<f64>,
 }
 
+impl Account {
+    /// Whether it has a product taken that is not put back yet.
+    fn holds(&self, gtin: Gtin) -> bool {
+        let of = self.acts.iter().filter(|a| a.gtin == gtin);
+        let taken = of.map(|a| match a.direction {
+            Direction::Take => 1,
+            Direction::Putback => -1,
+        });
+        taken.sum::<i32>() > 0
+    }
+}
+
 /// What the accounts may draw on beside the planogram.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Possible {
@@ -125,6 +137,9 @@ const BESIDE_M: f64 = 0.6;
 /// Log prior of a second act at one place and time, against one camera's taking one product for
 /// another.
 const CROWDED_LOG: f64 = -2.0;
+/// Prior of something's being put back that somebody near holds, and that nobody does.
+const HELD: f64 = 0.20;
+const UNHELD: f64 = 0.001;
 /// Units without a working tag (Auburn's audit: 3.5 % on average), of products that have tags and
 /// of products of which no tag was ever heard.
 const UNTAGGED: f64 = 0.04;
@@ -264,14 +279,29 @@ impl Search<'_> {
         let explained = self.explain(step);
         for account in beam {
             for (acts, log_likelihood, prior) in &explained {
+                let taken = self.taken_before(account, acts);
+                let (log_likelihood, prior) = (log_likelihood + taken, prior + taken);
                 let mut longer = account.clone();
                 longer.acts.extend(acts.iter().cloned());
                 longer.log_likelihood += log_likelihood;
                 longer.parts.scale += log_likelihood - prior;
                 longer.parts.prior += prior;
-                longer.idle = acts.is_empty().then_some(*log_likelihood);
+                longer.idle = acts.is_empty().then_some(log_likelihood);
                 next.push(longer);
             }
+        }
+    }
+
+    /// What is put back may have been taken just before: it was as good as held.
+    fn taken_before(&self, account: &Account, acts: &[Act]) -> f64 {
+        let strange = |a: &&Act| {
+            a.direction == Direction::Putback && !self.possible.held.contains(&a.gtin)
+        };
+        match acts.iter().find(strange) {
+            Some(act) if !self.possible.restock && account.holds(act.gtin) => {
+                libm::log(HELD / UNHELD)
+            }
+            _ => 0.0,
         }
     }
 
@@ -281,6 +311,8 @@ impl Search<'_> {
         for account in beam {
             let Some(idle) = account.idle else { continue };
             for (acts, log_likelihood, prior) in &explained {
+                let taken = self.taken_before(account, acts);
+                let (log_likelihood, prior) = (log_likelihood + taken, prior + taken);
                 let mut longer = account.clone();
                 longer.acts.extend(acts.iter().cloned());
                 longer.log_likelihood += log_likelihood - idle + PRESSED_LOG;
@@ -480,9 +512,9 @@ impl Search<'_> {
     fn putback(&self, gtin: Gtin, grams: f64, places: Vec<f64>) -> Candidate {
         let held = self.possible.held.contains(&gtin);
         let prior = if held || self.possible.restock {
-            0.20
+            HELD
         } else {
-            0.001
+            UNHELD
         };
         Candidate {
             direction: Direction::Putback,
@@ -514,7 +546,7 @@ impl Search<'_> {
         for account in beam {
             next.push(account.clone());
             let mut new = account.clone();
-            let prior = self.unweighed_log_prior() + self.return_log_prior(tag);
+            let prior = self.unweighed_log_prior() + self.return_log_prior(tag, account);
             new.log_likelihood += prior;
             new.parts.prior += prior;
             new.acts.push(Act {
@@ -687,7 +719,7 @@ impl Search<'_> {
                 } else {
                     seen + step.reverse_log
                 };
-                let unheld = if self.possible.held.contains(&gtin) {
+                let unheld = if self.possible.held.contains(&gtin) || account.holds(gtin) {
                     0.0
                 } else {
                     -4.0
@@ -757,11 +789,11 @@ impl Search<'_> {
         libm::log(if self.covered.rfid { 0.1 } else { 1.0 })
     }
 
-    fn return_log_prior(&self, tag: &Tag) -> f64 {
+    fn return_log_prior(&self, tag: &Tag, account: &Account) -> f64 {
         let returned = tag.direction == Direction::Putback;
         let facings = &self.store.shelf(self.shelf).facings;
         let at_home = facings.iter().any(|f| f.gtin == tag.gtin);
-        let held = self.possible.held.contains(&tag.gtin);
+        let held = self.possible.held.contains(&tag.gtin) || account.holds(tag.gtin);
         match (returned, held) {
             (false, _) => 0.0,
             (true, false) => -2.0,

@@ -353,7 +353,11 @@ impl Visits {
             } => {
                 self.on_track_left(store, track, left_at, zone, out);
             }
-            TrackEvent::Doubted { track, mistaken } => self.on_doubted(track, mistaken),
+            TrackEvent::Doubted {
+                track,
+                other,
+                mistaken,
+            } => self.on_doubted(track, other, mistaken),
             TrackEvent::Lost { track, .. } => self.on_lost(track),
             TrackEvent::Merged { track, into, .. } => self.on_merged(track, into, out),
         }
@@ -452,7 +456,11 @@ impl Visits {
         }
     }
 
-    fn on_doubted(&mut self, track: TrackId, mistaken: f64) {
+    fn on_doubted(&mut self, track: TrackId, other: TrackId, mistaken: f64) {
+        // People of one party may be taken for each other as they like.
+        if self.of_track(track) == self.of_track(other) {
+            return;
+        }
         let visit = self.of_track(track).and_then(|id| self.visits.get_mut(&id));
         if let Some(visit) = visit {
             visit.doubt += (1.0 - visit.doubt) * mistaken;

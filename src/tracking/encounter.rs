@@ -39,6 +39,8 @@ struct Walk {
 pub(super) struct Encounter {
     since: Timestamp,
     last_close: Timestamp,
+    /// How near they came, metres.
+    nearest: f64,
     before: [Option<Walk>; 2],
     /// How tall each was before, and has looked since they parted.
     tall_before: [Stature; 2],
@@ -50,6 +52,7 @@ impl Encounter {
         Self {
             since: at,
             last_close: at,
+            nearest: CLOSE_M,
             before: [walk(a, at), walk(b, at)],
             tall_before: [a.stature.clone(), b.stature.clone()],
             tall_after: [Stature::default(), Stature::default()],
@@ -60,9 +63,14 @@ impl Encounter {
         self.since
     }
 
+    pub(super) fn nearest(&self) -> f64 {
+        self.nearest
+    }
+
     /// They are still near each other.
-    pub(super) fn stay(&mut self, at: Timestamp) {
+    pub(super) fn stay(&mut self, at: Timestamp, metres: f64) {
         self.last_close = at;
+        self.nearest = self.nearest.min(metres);
         self.tall_after = [Stature::default(), Stature::default()];
     }
 

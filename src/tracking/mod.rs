@@ -55,6 +55,7 @@ pub enum TrackEvent {
     /// The person was so near another that the two may have been taken for each other.
     Doubted {
         track: TrackId,
+        other: TrackId,
         /// Probability that they were.
         mistaken: f64,
     },
@@ -119,6 +120,9 @@ const SWAP_LOG: f64 = 1.0;
 /// Log odds that two who met were taken for each other where nothing speaks for it or against it:
 /// on simulated days three of 487 were, all of them among the 64 of whom nothing spoke.
 const MISTAKEN_LOG: f64 = -3.4;
+/// The same of two who came no nearer than this, metres: one of 162.
+const APART_M: f64 = 0.5;
+const APART_LOG: f64 = -5.0;
 /// Who is this near the edge of the floor stands at its threshold, metres.
 const THRESHOLD_M: f64 = 0.45;
 /// Who walks up to a threshold and back has come from this much further inside, metres.
@@ -276,7 +280,8 @@ impl Tracking {
                 let (pa, pb) = (&self.people[a], &self.people[b]);
                 if distance < encounter::CLOSE_M {
                     let met = self.encounters.entry((*a, *b));
-                    met.or_insert_with(|| Encounter::new(at, pa, pb)).stay(at);
+                    met.or_insert_with(|| Encounter::new(at, pa, pb))
+                        .stay(at, distance);
                     continue;
                 }
                 let Some(met) = self.encounters.get_mut(&(*a, *b)) else {
@@ -286,11 +291,17 @@ impl Tracking {
                 if distance > encounter::PARTED_M && met.is_over(at) {
                     let since = met.since();
                     let log = met.swapped_log(at, pa, pb);
+                    let apart = met.nearest() > APART_M;
                     self.encounters.remove(&(*a, *b));
                     let swapped = log > SWAP_LOG;
-                    let odds = MISTAKEN_LOG + if swapped { -log } else { log };
+                    let odds = if apart { APART_LOG } else { MISTAKEN_LOG };
+                    let odds = odds + if swapped { -log } else { log };
                     let mistaken = 1.0 / (1.0 + libm::exp(-odds));
-                    out.extend([*a, *b].map(|track| TrackEvent::Doubted { track, mistaken }));
+                    out.extend([(*a, *b), (*b, *a)].map(|(track, other)| TrackEvent::Doubted {
+                        track,
+                        other,
+                        mistaken,
+                    }));
                     if swapped {
                         self.swap(*a, *b, since);
                         places[i] = self.people[a].position_at(at);

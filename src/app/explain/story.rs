@@ -251,7 +251,11 @@ impl<'a> Teller<'a> {
     fn on_track(&mut self, at: Timestamp, event: TrackEvent) {
         let is_ours = |track: TrackId| self.bound.get(&track) == Some(&self.visit);
         let moment = match event {
-            TrackEvent::Doubted { track, mistaken } if is_ours(track) && mistaken >= 0.001 => {
+            TrackEvent::Doubted {
+                track,
+                other,
+                mistaken,
+            } if is_ours(track) && !is_ours(other) && mistaken >= 0.001 => {
                 Moment::Doubted(track, mistaken)
             }
             TrackEvent::Lost { track, .. } if is_ours(track) => Moment::Lost(track),

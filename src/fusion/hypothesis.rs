@@ -895,14 +895,22 @@ fn pressed(first: &WeightStep, then: &WeightStep) -> Option<WeightStep> {
 }
 
 /// Log density of a step that no known item's moving explains: a bag leaned on the shelf, an item
-/// pushed from plate to plate, a load cell that jumped. Small jumps are the commonest.
+/// pushed from plate to plate, a load cell that jumped. Small jumps are the commonest, and each move
+/// of a step is one.
 fn no_item_log_likelihood(step: &WeightStep) -> f64 {
-    const SCALE_G: f64 = 12.0;
     let total: f64 = step.plates.iter().map(|p| p.grams).sum();
     let moved: f64 = step.plates.iter().map(|p| p.grams.abs()).sum::<f64>() - total.abs();
-    let jump = libm::log(0.02) - libm::log(2.0 * SCALE_G) - (total.abs() + 0.1 * moved) / SCALE_G;
+    if step.parts.len() < 2 {
+        return jump(total.abs() + 0.1 * moved);
+    }
+    step.parts.iter().map(|p| jump(p.grams.abs())).sum()
+}
+
+fn jump(grams: f64) -> f64 {
+    const SCALE_G: f64 = 12.0;
+    let small = libm::log(0.02) - libm::log(2.0 * SCALE_G) - grams / SCALE_G;
     let anything = libm::log(0.002) - libm::log(2000.0);
-    jump.max(anything)
+    small.max(anything)
 }
 
 /// Log prior of several items in one step: one hand moves one item as a rule, several of a kind

@@ -131,6 +131,23 @@ impl Baskets {
         }
     }
 
+    /// When two visits are closed follows who of them has left.
+    pub fn exchange(&mut self, store: &Store, visits: [VisitId; 2]) {
+        for id in visits {
+            let left = self.visits.visit(id).is_some_and(|v| v.left_at.is_some());
+            match self.open.get_mut(&id) {
+                Some(basket) if basket.closed.is_none() && !left => basket.due = None,
+                Some(basket) if basket.closed.is_none() => self.on_left(store, id),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether a visit's basket can still be closed.
+    pub fn is_open(&self, id: VisitId) -> bool {
+        self.open.get(&id).is_some_and(|b| b.closed.is_none())
+    }
+
     pub fn on_action(
         &mut self,
         store: &Store,
@@ -330,6 +347,7 @@ pub fn apply(
             baskets.on_opened(at, *id, out);
         }
         VisitChange::Bound(id, track) => fusion.carriers_mut().bind(*id, *track),
+        VisitChange::Met(meeting) => fusion.on_met(*meeting),
         VisitChange::Left(id) => {
             if let Some(left_at) = baskets.visits.visit(*id).and_then(|v| v.left_at) {
                 fusion.carriers_mut().leave(*id, left_at);

@@ -21,10 +21,25 @@ pub enum VisitChange {
     Bound(VisitId, TrackId),
     /// The last of its people passed out of the store.
     Left(VisitId),
+    /// People of two visits came so near each other that they may have been taken for each other.
+    Met(Meeting),
     /// A gate let somebody in while no visits are opened.
     NotAdmitted(GateIx),
     /// Somebody whom no gate admitted is inside while no visits are opened.
     Unadmitted(Option<GateIx>),
+}
+
+/// People of two visits who came near each other.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Meeting {
+    pub visits: [VisitId; 2],
+    pub tracks: [TrackId; 2],
+    pub since: Timestamp,
+    /// Probability that they were taken for each other since, by how they walked and how tall they
+    /// look.
+    pub seen: f64,
+    /// The same by all that is known.
+    pub mistaken: f64,
 }
 
 /// One shopper or group, from entry to exit.
@@ -356,8 +371,9 @@ impl Visits {
             TrackEvent::Doubted {
                 track,
                 other,
+                since,
                 mistaken,
-            } => self.on_doubted(track, other, mistaken),
+            } => self.on_doubted((track, other), since, mistaken, out),
             TrackEvent::Lost { track, .. } => self.on_lost(track),
             TrackEvent::Merged { track, into, .. } => self.on_merged(track, into, out),
         }
@@ -456,14 +472,75 @@ impl Visits {
         }
     }
 
-    fn on_doubted(&mut self, track: TrackId, other: TrackId, mistaken: f64) {
+    fn on_doubted(
+        &mut self,
+        tracks: (TrackId, TrackId),
+        since: Timestamp,
+        mistaken: f64,
+        out: &mut Vec<VisitChange>,
+    ) {
+        let (ours, theirs) = (self.of_track(tracks.0), self.of_track(tracks.1));
         // People of one party may be taken for each other as they like.
-        if self.of_track(track) == self.of_track(other) {
+        if ours == theirs {
             return;
         }
-        let visit = self.of_track(track).and_then(|id| self.visits.get_mut(&id));
-        if let Some(visit) = visit {
+        if let Some(visit) = ours.and_then(|id| self.visits.get_mut(&id)) {
             visit.doubt += (1.0 - visit.doubt) * mistaken;
+        }
+        if let (Some(a), Some(b), true) = (ours, theirs, tracks.0 < tracks.1) {
+            out.push(VisitChange::Met(Meeting {
+                visits: [a, b],
+                tracks: [tracks.0, tracks.1],
+                since,
+                seen: mistaken,
+                mistaken,
+            }));
+        }
+    }
+
+    /// Puts another probability in the place of one that had gone into two visits' doubt.
+    pub fn revise(&mut self, meeting: &Meeting, mistaken: f64) {
+        let times = (1.0 - mistaken) / (1.0 - meeting.mistaken).max(1e-6);
+        for id in meeting.visits {
+            if let Some(visit) = self.visits.get_mut(&id) {
+                visit.doubt = (1.0 - (1.0 - visit.doubt) * times).clamp(0.0, 1.0);
+            }
+        }
+    }
+
+    /// Two people were taken for each other, and their tracks have been put right: whoever seemed to
+    /// have left was the other.
+    pub fn exchange(&mut self, meeting: &Meeting, tracking: &Tracking) {
+        let [a, b] = meeting.visits;
+        let (Some(was_a), Some(was_b)) = (self.visits.get(&a).cloned(), self.visits.get(&b).cloned())
+        else {
+            return;
+        };
+        for ((id, track), (was, other)) in meeting
+            .visits
+            .into_iter()
+            .zip(meeting.tracks)
+            .zip([(&was_a, &was_b), (&was_b, &was_a)])
+        {
+            let inside = tracking.is_alive(track);
+            let Some(visit) = self.visits.get_mut(&id) else {
+                continue;
+            };
+            if inside && visit.tracks.insert(track) {
+                visit.left = visit.left.saturating_sub(1);
+                self.by_track.insert(track, id);
+            } else if !inside && visit.tracks.remove(&track) {
+                visit.left += 1;
+                self.by_track.remove(&track);
+            }
+            visit.left_at = if visit.tracks.is_empty() {
+                other.left_at.or(was.left_at)
+            } else {
+                None
+            };
+            if visit.left_at.is_some() {
+                visit.exit_gate = other.exit_gate.or(was.exit_gate);
+            }
         }
     }
 

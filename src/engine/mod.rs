@@ -107,6 +107,9 @@ pub struct Engine {
 /// box was away.
 const CLOCK_JUMP: TimeDelta = TimeDelta::from_millis(3_600_000);
 
+/// From so likely on two people count as taken for each other.
+const MISTAKEN: f64 = 0.8;
+
 impl Engine {
     pub fn new(store: Arc<Store>) -> Self {
         let state = State {
@@ -404,13 +407,22 @@ impl Engine {
     }
 
     fn close_due(&mut self, at: Timestamp) {
-        for (visit, left_at) in self.state.baskets.due(at) {
-            self.close(at, visit, left_at);
+        for (visit, _) in self.state.baskets.due(at) {
+            // Closing one can tell that another has not left, or at another time.
+            let due = self.state.baskets.due(at).into_iter();
+            let left_at = due.filter(|(v, _)| *v == visit).map(|(_, left_at)| left_at).next();
+            if let Some(left_at) = left_at {
+                self.close(at, visit, left_at);
+            }
         }
     }
 
     fn close(&mut self, at: Timestamp, visit: VisitId, left_at: Timestamp) {
         let store = Arc::clone(&self.store);
+        if self.judge(at, visit) {
+            // He is inside yet, or left at another time.
+            return;
+        }
         let mut decisions = Vec::new();
         let State {
             fusion,
@@ -430,6 +442,45 @@ impl Engine {
         } = &mut self.state;
         baskets.close(&store, at, visit, fusion, &mut events);
         self.say(events);
+    }
+
+    /// Whether somebody was taken for another whom he met, which tags tell by the time he leaves: then
+    /// the two change places, and who has left follows anew.
+    fn judge(&mut self, at: Timestamp, visit: VisitId) -> bool {
+        let store = Arc::clone(&self.store);
+        let State {
+            fusion,
+            tracking,
+            baskets,
+            ..
+        } = &mut self.state;
+        let mut reweighed = Vec::new();
+        for verdict in fusion.judge(&store, tracking, visit) {
+            let meeting = verdict.meeting;
+            let exchange = verdict.mistaken > MISTAKEN;
+            if std::env::var_os("DBG").is_some() { eprintln!("JUDGE {at:?} closing {visit:?} {verdict:?}"); }
+            if exchange {
+                let [a, b] = meeting.tracks;
+                tracking.swap(a, b, meeting.since);
+                reweighed.extend(fusion.exchange(&meeting));
+                baskets.visits.exchange(&meeting, tracking);
+                baskets.exchange(&store, meeting.visits);
+                baskets.visits.revise(&meeting, 1.0 - verdict.mistaken);
+            } else {
+                baskets.visits.revise(&meeting, verdict.mistaken);
+            }
+            fusion.on_judged(&verdict, exchange);
+            if exchange {
+                // What later meetings mean depends on who is who.
+                break;
+            }
+        }
+        if reweighed.is_empty() {
+            return false;
+        }
+        self.on_decisions(at, vec![Decision::Reweighed(reweighed)]);
+        self.note_deadline();
+        true
     }
 
     fn alert(&mut self, at: Timestamp, kind: &str, severity: &str, about: &str) {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ids::VisitId;
+use crate::ids::{TrackId, VisitId};
 use crate::store::{ReadPoint, Store};
 use crate::tracking::Tracking;
 use crate::units::{Point, TimeDelta, Timestamp};
@@ -26,7 +26,7 @@ const AT_REST: f64 = 0.12;
 const DOORSTEP: TimeDelta = TimeDelta::from_millis(3_000);
 /// Reads of one second by one antenna are one, and seconds are not independent either.
 const MARK: TimeDelta = TimeDelta::from_millis(1_000);
-const WORTH: f64 = 0.6;
+pub(super) const WORTH: f64 = 0.6;
 /// The most that all reads say against somebody, nats.
 const MOST: f64 = 8.0;
 /// Log prior of a tag's changing hands between two visits that came close, and that did not.
@@ -194,14 +194,33 @@ fn fit(
         .map(|p| distance(store, read.place, p))
         .fold(f64::INFINITY, f64::min);
     let near = if nearest.is_finite() {
-        let z = nearest / HEARD_M;
-        (1.0 - STRAY) * libm::exp(-0.5 * z * z) + STRAY
+        nearness(nearest)
     } else if carriers.is_inside(visit, read.at) || carriers.is_inside(visit, read.at - DOORSTEP) {
         UNSEEN
     } else {
         STRAY
     };
     libm::log(near)
+}
+
+/// How well a read fits the one of some tracks that it fits best, as a log; `None` where none of
+/// them was seen then.
+pub(super) fn fit_tracks(
+    store: &Store,
+    tracking: &Tracking,
+    tracks: &mut dyn Iterator<Item = TrackId>,
+    read: &Sighting,
+) -> Option<f64> {
+    let nearest = tracks
+        .filter_map(|track| tracking.fix_at(track, read.at))
+        .map(|fix| distance(store, read.place, fix.position))
+        .fold(f64::INFINITY, f64::min);
+    nearest.is_finite().then(|| libm::log(nearness(nearest)))
+}
+
+fn nearness(metres: f64) -> f64 {
+    let z = metres / HEARD_M;
+    (1.0 - STRAY) * libm::exp(-0.5 * z * z) + STRAY
 }
 
 /// From where somebody stands to what an antenna watches, metres.

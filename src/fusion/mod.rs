@@ -14,6 +14,7 @@ mod held;
 pub mod hypothesis;
 mod interaction;
 mod likelihood;
+mod met;
 pub mod trace;
 pub mod who;
 pub mod world;
@@ -23,6 +24,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::basket::visits::Meeting;
 use crate::gs1::{Epc, Gtin};
 use crate::ids::{CameraIx, GateIx, ShelfIx, VisitId};
 use crate::presence::{Presence, TagEvent};
@@ -140,6 +142,10 @@ pub struct Fusion {
     /// Acts decided lately, so that a late witness of one is not taken for another.
     decided: Vec<Decided>,
     next_unit: u64,
+    /// When units were taken, by the likeliest account.
+    taken_at: BTreeMap<UnitId, Timestamp>,
+    /// People of two visits who may have been taken for each other.
+    meetings: Vec<Meeting>,
     /// What was decided and why, where somebody wants to know.
     #[serde(skip)]
     traces: Option<Vec<Trace>>,
@@ -226,6 +232,8 @@ impl Fusion {
             restocks: BTreeMap::new(),
             decided: Vec::new(),
             next_unit: 0,
+            taken_at: BTreeMap::new(),
+            meetings: Vec::new(),
             traces: None,
         }
     }
@@ -485,6 +493,7 @@ impl Fusion {
     fn note_decided(&mut self, shelf: ShelfIx, account: &Account, first: UnitId) {
         for (i, act) in account.acts.iter().enumerate() {
             let unit = UnitId(first.0 + i as u64);
+            self.taken_at.insert(unit, act.at());
             self.decided.push(Decided {
                 shelf,
                 direction: act.direction,
@@ -796,6 +805,10 @@ impl Fusion {
     pub fn forget(&mut self, visit: VisitId, now: Timestamp) {
         self.clusters.forget(visit);
         self.carriers.forget(visit);
+        self.meetings.retain(|m| !m.visits.contains(&visit));
+        if self.meetings.is_empty() {
+            self.taken_at.retain(|_, at| now - *at < SIGHTINGS_KEPT);
+        }
         self.sightings.retain(|_, away| {
             let last = away.reads.last().map(|r| r.at).max(away.since);
             last.is_some_and(|last| now - last < SIGHTINGS_KEPT)

@@ -111,6 +111,17 @@ impl Carriers {
         }
     }
 
+    /// Who of two has left is the other.
+    pub(super) fn exchange(&mut self, a: VisitId, b: VisitId) {
+        let left = |c: &Self, v: VisitId| c.by_visit.get(&v).and_then(|c| c.left_at);
+        let (left_a, left_b) = (left(self, a), left(self, b));
+        for (visit, left_at) in [(a, left_b), (b, left_a)] {
+            if let Some(carrier) = self.by_visit.get_mut(&visit) {
+                carrier.left_at = left_at;
+            }
+        }
+    }
+
     pub fn forget(&mut self, visit: VisitId) {
         self.by_visit.remove(&visit);
     }

@@ -329,6 +329,32 @@ impl Clusters {
         changed
     }
 
+    /// Lets two visits exchange those of their units that `since` tells.
+    pub(super) fn exchange(
+        &mut self,
+        a: VisitId,
+        b: VisitId,
+        since: impl Fn(UnitId) -> bool,
+    ) -> Vec<VisitId> {
+        let mut cluster = self.merged(&BTreeSet::from([a, b]));
+        for world in &mut cluster.worlds {
+            let mut taken = |visit| {
+                let units = world.held.edit(visit);
+                let (out, kept) = std::mem::take(units).into_iter().partition(|u| since(u.id));
+                *units = kept;
+                let out: Vec<Unit> = out;
+                out
+            };
+            let (of_a, of_b) = (taken(a), taken(b));
+            world.held.edit(a).extend(of_b);
+            world.held.edit(b).extend(of_a);
+        }
+        cluster.settle();
+        let changed = cluster.visits.iter().copied().collect();
+        self.put_back(cluster);
+        changed
+    }
+
     /// Gives a unit the tag that turned out to be its own.
     pub(super) fn tag_unit(&mut self, unit: UnitId, before: Option<Epc>, epc: Epc) {
         let mut done = Vec::new();

@@ -56,6 +56,8 @@ pub enum TrackEvent {
     Doubted {
         track: TrackId,
         other: TrackId,
+        /// When they came near each other.
+        since: Timestamp,
         /// Probability that they were.
         mistaken: f64,
     },
@@ -300,6 +302,7 @@ impl Tracking {
                     out.extend([(*a, *b), (*b, *a)].map(|(track, other)| TrackEvent::Doubted {
                         track,
                         other,
+                        since,
                         mistaken,
                     }));
                     if swapped {
@@ -315,13 +318,29 @@ impl Tracking {
             .retain(|(a, b), _| people.contains_key(a) && people.contains_key(b));
     }
 
-    /// Exchanges all that two people were and did after an instant.
-    fn swap(&mut self, a: TrackId, b: TrackId, since: Timestamp) {
-        if let (Some(pa), Some(pb)) = (self.people.remove(&a), self.people.remove(&b)) {
-            let (pa, pb) = Person::swapped(pa, pb, since);
-            self.people.insert(a, pa);
-            self.people.insert(b, pb);
+    /// Exchanges all that two people were and did after an instant. Whoever has left since was the
+    /// other.
+    pub fn swap(&mut self, a: TrackId, b: TrackId, since: Timestamp) {
+        let known = |t: &TrackId| self.people.contains_key(t) || self.ended.contains_key(t);
+        if a == b || !known(&a) || !known(&b) {
+            return;
         }
+        let mut take = |track: TrackId| {
+            let alive = self.people.remove(&track).map(|p| (p, true));
+            alive.or_else(|| self.ended.remove(&track).map(|p| (p, false)))
+        };
+        if let (Some((pa, a_alive)), Some((pb, b_alive))) = (take(a), take(b)) {
+            let (pa, pb) = Person::swapped(pa, pb, since);
+            for (track, person, alive) in [(a, pa, b_alive), (b, pb, a_alive)] {
+                let kept = if alive { &mut self.people } else { &mut self.ended };
+                kept.insert(track, person);
+            }
+        }
+    }
+
+    /// Whether a track goes on.
+    pub fn is_alive(&self, track: TrackId) -> bool {
+        self.people.contains_key(&track)
     }
 
     /// The nearest person who is being seen, and how far away.

@@ -255,6 +255,7 @@ impl<'a> Teller<'a> {
                 track,
                 other,
                 mistaken,
+                ..
             } if is_ours(track) && !is_ours(other) && mistaken >= 0.001 => {
                 Moment::Doubted(track, mistaken)
             }

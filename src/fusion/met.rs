@@ -1,0 +1,104 @@
+//! Two people who met may have been taken for each other. What each had taken before goes on with
+//! him: tags that follow the other's track afterwards say that the tracks were exchanged, and tags
+//! that stay with their own that they were not.
+
+use super::comove;
+use super::{Fusion, Meeting};
+use crate::ids::{TrackId, VisitId};
+use crate::store::Store;
+use crate::tracking::Tracking;
+use crate::units::{TimeDelta, Timestamp};
+
+/// What became of a meeting.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Verdict {
+    pub meeting: Meeting,
+    /// Probability that the two were taken for each other, by all that is known now.
+    pub mistaken: f64,
+}
+
+/// People are apart again so long after they met, as a rule.
+const APART: TimeDelta = TimeDelta::from_millis(1_000);
+/// The most that one tag says, nats: it may have been handed over.
+const MOST: f64 = 3.0;
+
+impl Fusion {
+    pub fn on_met(&mut self, meeting: Meeting) {
+        self.meetings.push(meeting);
+    }
+
+    /// What tags say of the meetings of a visit that has left, the earliest first.
+    pub fn judge(&self, store: &Store, tracking: &Tracking, visit: VisitId) -> Vec<Verdict> {
+        let ours = self.meetings.iter().filter(|m| m.visits.contains(&visit));
+        let judged = ours.filter_map(|m| self.verdict(store, tracking, m));
+        judged.collect()
+    }
+
+    fn verdict(&self, store: &Store, tracking: &Tracking, meeting: &Meeting) -> Option<Verdict> {
+        let mut log = 0.0;
+        let mut heard = false;
+        for (n, visit) in meeting.visits.into_iter().enumerate() {
+            let (own, other) = (meeting.tracks[n], meeting.tracks[1 - n]);
+            let mine: Vec<TrackId> = self.carriers.tracks_of(visit).collect();
+            for (unit, p) in self.clusters.units_of(visit) {
+                let before = self
+                    .taken_at
+                    .get(&unit.id)
+                    .is_some_and(|at| *at < meeting.since);
+                let Some(away) = unit.epc.and_then(|epc| self.sightings.get(&epc)) else {
+                    continue;
+                };
+                if !before || p < 0.5 {
+                    continue;
+                }
+                let mut says = 0.0;
+                let mut last: Option<Timestamp> = None;
+                for read in away.reads.iter().filter(|r| r.at > meeting.since + APART) {
+                    if last.is_some_and(|last| read.at - last < APART) {
+                        continue;
+                    }
+                    last = Some(read.at);
+                    let fit = |tracks: &mut dyn Iterator<Item = TrackId>| {
+                        comove::fit_tracks(store, tracking, tracks, read)
+                    };
+                    let kept = fit(&mut mine.iter().copied());
+                    let swapped = fit(&mut mine.iter().map(|t| if *t == own { other } else { *t }));
+                    if let (Some(kept), Some(swapped)) = (kept, swapped) {
+                        says += comove::WORTH * (swapped - kept);
+                        heard = true;
+                    }
+                }
+                log += p * says.clamp(-MOST, MOST);
+            }
+        }
+        let odds = libm::log(meeting.seen / (1.0 - meeting.seen).max(1e-9));
+        heard.then(|| Verdict {
+            meeting: *meeting,
+            mistaken: 1.0 / (1.0 + libm::exp(-(odds + log))),
+        })
+    }
+
+    /// The two were taken for each other: what either took since then the other took.
+    pub fn exchange(&mut self, meeting: &Meeting) -> Vec<VisitId> {
+        let [a, b] = meeting.visits;
+        self.carriers.exchange(a, b);
+        let taken_at = &self.taken_at;
+        let since = |unit: super::UnitId| taken_at.get(&unit).is_some_and(|at| *at >= meeting.since);
+        self.clusters.exchange(a, b, since)
+    }
+
+    /// Notes what a meeting has come to.
+    pub fn on_judged(&mut self, verdict: &Verdict, exchanged: bool) {
+        let same = |m: &&mut Meeting| {
+            m.since == verdict.meeting.since && m.tracks == verdict.meeting.tracks
+        };
+        if exchanged {
+            // What tells of it has been used.
+            self.meetings.retain(|m| {
+                m.since != verdict.meeting.since || m.tracks != verdict.meeting.tracks
+            });
+        } else if let Some(meeting) = self.meetings.iter_mut().find(same) {
+            meeting.mistaken = verdict.mistaken;
+        }
+    }
+}

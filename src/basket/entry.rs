@@ -320,3 +320,76 @@ fn is_near(
         .map_or(u.position, |fix| fix.position);
     zone.distance(u.position).min(zone.distance(now)) < NEAR_GATE_M
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lead(seen: &[f64]) -> Lead {
+        let mut lead = Lead::default();
+        seen.iter().for_each(|s| lead.learn(*s));
+        lead
+    }
+
+    /// All ways of pairing people seen so long after one admission, at a gate that is known so well.
+    fn paired(lead: Lead, seconds: &[f64], unseen: f64) -> Pairing {
+        let (mean, sigma) = lead.next();
+        let density = |s: &f64| -0.5 * ((s - mean) / sigma).powi(2) - (2.506_628 * sigma).ln();
+        let mut pairing = Pairing {
+            visits: vec![(VisitId(1), 1)],
+            unseen: vec![unseen],
+            options: seconds.iter().map(|s| vec![(0, density(s))]).collect(),
+            people: (1..=seconds.len() as u64).map(TrackId).collect(),
+            sums: vec![vec![f64::NEG_INFINITY]; seconds.len()],
+            all: f64::NEG_INFINITY,
+            best: (f64::NEG_INFINITY, Vec::new()),
+        };
+        pairing.weigh();
+        pairing
+    }
+
+    #[test]
+    fn a_gate_is_known_after_a_few_people() {
+        let (mean, sigma) = Lead::default().next();
+        assert!((mean - 0.6).abs() < 1e-9 && sigma > 1.8);
+        let (mean, sigma) = lead(&[1.6]).next();
+        assert!((mean - 1.6).abs() < 0.15 && sigma < 0.8, "{mean} {sigma}");
+        let (mean, sigma) = lead(&[1.6, 1.4, 1.5, 1.3, 1.6, 1.5]).next();
+        assert!((mean - 1.5).abs() < 0.05 && sigma < 0.45, "{mean} {sigma}");
+    }
+
+    #[test]
+    fn who_slipped_in_before_the_gate_spoke_is_not_who_was_admitted() {
+        // One was seen 0.8 s before the word, and one 0.9 s after it, where 1.6 s after is usual.
+        let pairing = paired(lead(&[1.6]), &[-0.8, 0.9], UNSEEN_LOG);
+        assert_eq!(pairing.best.1, [None, Some(0)]);
+        assert!(pairing.probability(1, 0) > 0.95);
+        // Before the second is seen, the first is not taken for certain: another may come yet.
+        let early = paired(lead(&[1.6]), &[-0.8], 0.0);
+        assert!(early.probability(0, 0) < 0.6, "{}", early.probability(0, 0));
+    }
+
+    #[test]
+    fn two_who_come_at_once_are_in_doubt() {
+        let pairing = paired(lead(&[0.9, 1.0, 1.1]), &[0.9, 1.2], UNSEEN_LOG);
+        let (a, b) = (pairing.probability(0, 0), pairing.probability(1, 0));
+        assert!(a > 0.3 && b > 0.3 && a + b > 0.95, "{a} {b}");
+    }
+
+    #[test]
+    fn a_crowd_at_the_gate_is_looked_through_in_time() {
+        let options: Vec<Vec<(usize, f64)>> =
+            vec![(0..12).map(|n| (n, -1.0 - n as f64)).collect(); 30];
+        let mut pairing = Pairing {
+            visits: (0..12).map(|n| (VisitId(n), 1)).collect(),
+            unseen: vec![UNSEEN_LOG; 12],
+            sums: vec![vec![f64::NEG_INFINITY; 12]; 30],
+            people: (0..30).map(TrackId).collect(),
+            options,
+            all: f64::NEG_INFINITY,
+            best: (f64::NEG_INFINITY, Vec::new()),
+        };
+        pairing.weigh();
+        assert_eq!(pairing.best.1.len(), 30);
+    }
+}

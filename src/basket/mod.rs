@@ -278,8 +278,8 @@ impl Baskets {
                 continue;
             };
             let receipt = self.receipt(store, &visit, fusion);
-            let same = same_lines(&receipt, &closed.receipt)
-                && receipt.review == closed.receipt.review;
+            let same =
+                same_lines(&receipt, &closed.receipt) && receipt.review == closed.receipt.review;
             if visit.staff || same {
                 continue;
             }

@@ -512,7 +512,8 @@ impl Visits {
     /// have left was the other.
     pub fn exchange(&mut self, meeting: &Meeting, tracking: &Tracking) {
         let [a, b] = meeting.visits;
-        let (Some(was_a), Some(was_b)) = (self.visits.get(&a).cloned(), self.visits.get(&b).cloned())
+        let (Some(was_a), Some(was_b)) =
+            (self.visits.get(&a).cloned(), self.visits.get(&b).cloned())
         else {
             return;
         };

@@ -410,7 +410,10 @@ impl Engine {
         for (visit, _) in self.state.baskets.due(at) {
             // Closing one can tell that another has not left, or at another time.
             let due = self.state.baskets.due(at).into_iter();
-            let left_at = due.filter(|(v, _)| *v == visit).map(|(_, left_at)| left_at).next();
+            let left_at = due
+                .filter(|(v, _)| *v == visit)
+                .map(|(_, left_at)| left_at)
+                .next();
             if let Some(left_at) = left_at {
                 self.close(at, visit, left_at);
             }
@@ -433,7 +436,15 @@ impl Engine {
         } = &mut self.state;
         fusion.settle(&store, visit, left_at, tracking, presence, &mut decisions);
         let gate = baskets.visits.visit(visit).and_then(|v| v.exit_gate);
-        fusion.on_left(&store, tracking, presence, visit, gate, left_at, &mut decisions);
+        fusion.on_left(
+            &store,
+            tracking,
+            presence,
+            visit,
+            gate,
+            left_at,
+            &mut decisions,
+        );
         self.on_decisions(at, decisions);
         self.on_closing(visit, left_at);
         let mut events = Vec::new();
@@ -458,7 +469,6 @@ impl Engine {
         for verdict in fusion.judge(&store, tracking, visit) {
             let meeting = verdict.meeting;
             let exchange = verdict.mistaken > MISTAKEN;
-            if std::env::var_os("DBG").is_some() { eprintln!("JUDGE {at:?} closing {visit:?} {verdict:?}"); }
             if exchange {
                 let [a, b] = meeting.tracks;
                 tracking.swap(a, b, meeting.since);
@@ -476,6 +486,7 @@ impl Engine {
             }
         }
         if reweighed.is_empty() {
+            self.note_traces();
             return false;
         }
         self.on_decisions(at, vec![Decision::Reweighed(reweighed)]);

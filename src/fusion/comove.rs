@@ -102,6 +102,16 @@ impl<'a> Walks<'a> {
         })
     }
 
+    /// The first second and the last in which it was heard, and how many there are.
+    pub(super) fn heard(&self) -> (Timestamp, Timestamp, usize) {
+        let at = |mark: Option<&Mark>| mark.map_or(self.since, |m| m.at);
+        (
+            at(self.marks.first()),
+            at(self.marks.last()),
+            self.marks.len(),
+        )
+    }
+
     fn place(&self, visit: VisitId) -> Option<usize> {
         self.visits.iter().position(|v| *v == visit)
     }
@@ -154,7 +164,8 @@ impl<'a> Walks<'a> {
         };
         let others = self.visits.iter().enumerate().filter(|(_, v)| **v != from);
         let all = others.map(to);
-        all.filter(|(_, log)| *log > -MOST - HANDED_LOG.abs()).collect()
+        all.filter(|(_, log)| *log > -MOST - HANDED_LOG.abs())
+            .collect()
     }
 
     /// What their distance within a span says of something's having gone from hand to hand.

@@ -55,7 +55,10 @@ impl Tags {
     /// Log of how much likelier what they say is if one of them was moved, or an item without one.
     /// `less` is added to what each says.
     pub(super) fn log(&self, less: impl Fn(Epc) -> f64) -> f64 {
-        let each = self.says.iter().map(|(epc, say)| libm::exp(say + less(*epc)));
+        let each = self
+            .says
+            .iter()
+            .map(|(epc, say)| libm::exp(say + less(*epc)));
         let mean = each.sum::<f64>() / self.of.max(1.0);
         libm::log((1.0 - self.untagged) * mean + self.unseen)
     }
@@ -294,9 +297,8 @@ impl Search<'_> {
 
     /// What is put back may have been taken just before: it was as good as held.
     fn taken_before(&self, account: &Account, acts: &[Act]) -> f64 {
-        let strange = |a: &&Act| {
-            a.direction == Direction::Putback && !self.possible.held.contains(&a.gtin)
-        };
+        let strange =
+            |a: &&Act| a.direction == Direction::Putback && !self.possible.held.contains(&a.gtin);
         match acts.iter().find(strange) {
             Some(act) if !self.possible.restock && account.holds(act.gtin) => {
                 libm::log(HELD / UNHELD)

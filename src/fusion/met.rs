@@ -3,6 +3,7 @@
 //! that stay with their own that they were not.
 
 use super::comove;
+use super::trace::Trace;
 use super::{Fusion, Meeting};
 use crate::ids::{TrackId, VisitId};
 use crate::store::Store;
@@ -83,20 +84,21 @@ impl Fusion {
         let [a, b] = meeting.visits;
         self.carriers.exchange(a, b);
         let taken_at = &self.taken_at;
-        let since = |unit: super::UnitId| taken_at.get(&unit).is_some_and(|at| *at >= meeting.since);
+        let since =
+            |unit: super::UnitId| taken_at.get(&unit).is_some_and(|at| *at >= meeting.since);
         self.clusters.exchange(a, b, since)
     }
 
     /// Notes what a meeting has come to.
     pub fn on_judged(&mut self, verdict: &Verdict, exchanged: bool) {
+        self.trace(|_| Trace::Judged(*verdict));
         let same = |m: &&mut Meeting| {
             m.since == verdict.meeting.since && m.tracks == verdict.meeting.tracks
         };
         if exchanged {
             // What tells of it has been used.
-            self.meetings.retain(|m| {
-                m.since != verdict.meeting.since || m.tracks != verdict.meeting.tracks
-            });
+            self.meetings
+                .retain(|m| m.since != verdict.meeting.since || m.tracks != verdict.meeting.tracks);
         } else if let Some(meeting) = self.meetings.iter_mut().find(same) {
             meeting.mistaken = verdict.mistaken;
         }

@@ -14,12 +14,12 @@ mod held;
 pub mod hypothesis;
 mod interaction;
 mod likelihood;
-mod met;
+pub mod met;
 pub mod trace;
 pub mod who;
 pub mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ use self::evidence::Coverage;
 use self::hypothesis::Account;
 use self::interaction::Interaction;
 pub use self::interaction::Piece;
-use self::trace::{Inside, Late, Trace};
+use self::trace::{Followed, Inside, Late, Trace};
 use self::who::Carriers;
 use self::world::{Clusters, Unit, UnitId};
 
@@ -312,7 +312,11 @@ impl Fusion {
             } => {
                 let away = self.sightings.entry(epc).or_default();
                 away.hold_still(after);
-                if away.rested.take().is_none_or(|(t, _)| after - t > HELD_STILL) {
+                if away
+                    .rested
+                    .take()
+                    .is_none_or(|(t, _)| after - t > HELD_STILL)
+                {
                     *away = Away {
                         home: Some(home),
                         since: Some(after),
@@ -555,7 +559,12 @@ impl Fusion {
             let span = (i.began() - REACHING, i.ended() + REACHING);
             i.began() <= until && carriers.was_near(store, tracking, visit, i.shelf, span)
         };
-        let due: Vec<ShelfIx> = self.open.values().filter(concerned).map(|i| i.shelf).collect();
+        let due: Vec<ShelfIx> = self
+            .open
+            .values()
+            .filter(concerned)
+            .map(|i| i.shelf)
+            .collect();
         self.resolve(store, tracking, presence, out, |i| due.contains(&i.shelf));
     }
 
@@ -718,7 +727,11 @@ impl Fusion {
                 away.hold_still(last);
             }
         }
-        let heard = |away: &Away| away.reads.last().is_some_and(|r| Some(r.at) > away.followed);
+        let heard = |away: &Away| {
+            away.reads
+                .last()
+                .is_some_and(|r| Some(r.at) > away.followed)
+        };
         let told = self.sightings.iter().filter(|(_, away)| heard(away));
         let told: Vec<Epc> = told.map(|(epc, _)| *epc).collect();
         let around = left_at - AT_GATE;
@@ -753,7 +766,23 @@ impl Fusion {
             );
             away.followed = away.reads.last().map(|r| r.at);
             let Some(walks) = walks else { continue };
+            let before = self.traces.is_some().then(|| self.clusters.chances(epc));
             let changed = self.clusters.follow(epc, gtin, known, &walks);
+            if let Some(before) = before {
+                let after = self.clusters.chances(epc);
+                let visits: BTreeSet<VisitId> =
+                    before.keys().chain(after.keys()).copied().collect();
+                let p = |of: &BTreeMap<VisitId, f64>, v| of.get(&v).copied().unwrap_or(0.0);
+                let each = visits.into_iter();
+                let visits = each.map(|v| (v, p(&before, v), walks.kept(v), p(&after, v)));
+                let followed = Followed {
+                    epc,
+                    gtin,
+                    heard: walks.heard(),
+                    visits: visits.collect(),
+                };
+                self.trace(|_| Trace::Followed(followed));
+            }
             if !changed.is_empty() {
                 out.push(Decision::Reweighed(changed));
             }

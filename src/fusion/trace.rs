@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::hypothesis::{Account, Act, Possible};
 use super::interaction::{Interaction, Piece};
+use super::met::Verdict;
 use super::who::Carriers;
 use super::world::Options;
 use super::world::{self, UnitId};
@@ -26,6 +27,22 @@ pub enum Trace {
     Gate(AtGate),
     Inside(Inside),
     Late(Late),
+    /// A tag's reads were held against people's walks.
+    Followed(Followed),
+    /// What tags say of two who met.
+    Judged(Verdict),
+}
+
+/// Whose walk the reads of a tag follow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Followed {
+    pub epc: Epc,
+    pub gtin: Gtin,
+    /// The first and the last read, and how many there were.
+    pub heard: (Timestamp, Timestamp, usize),
+    /// Each visit that may hold it: the probability before, how well its walk fits as a log against
+    /// the best, and the probability after.
+    pub visits: Vec<(VisitId, f64, f64, f64)>,
 }
 
 /// What an account's log likelihood is made of, nats.

@@ -100,9 +100,9 @@ impl Carriers {
 
     /// Whether a visit was inside at an instant.
     pub(super) fn is_inside(&self, visit: VisitId, at: Timestamp) -> bool {
-        self.by_visit.get(&visit).is_some_and(|c| {
-            c.entered_at <= at && c.left_at.is_none_or(|left| at <= left)
-        })
+        self.by_visit
+            .get(&visit)
+            .is_some_and(|c| c.entered_at <= at && c.left_at.is_none_or(|left| at <= left))
     }
 
     pub fn leave(&mut self, visit: VisitId, at: Timestamp) {

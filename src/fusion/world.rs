@@ -205,7 +205,9 @@ impl Clusters {
     /// The tag of a unit, by the likeliest account.
     pub(super) fn tag_of(&self, unit: UnitId) -> Option<Epc> {
         let best = self.clusters.iter().filter_map(|c| c.worlds.first());
-        let mut units = best.flat_map(|w| w.held.hands()).flat_map(|(_, hand)| hand.units());
+        let mut units = best
+            .flat_map(|w| w.held.hands())
+            .flat_map(|(_, hand)| hand.units());
         units.find(|u| u.id == unit)?.epc
     }
 
@@ -253,7 +255,21 @@ impl Clusters {
     pub(super) fn holders(&self, epc: Epc) -> BTreeSet<VisitId> {
         let hands = self.clusters.iter().flat_map(Cluster::hands);
         let holds = |hand: &Hand| hand.units().iter().any(|u| u.epc == Some(epc));
-        hands.filter(|(_, hand)| holds(hand)).map(|(v, _)| v).collect()
+        hands
+            .filter(|(_, hand)| holds(hand))
+            .map(|(v, _)| v)
+            .collect()
+    }
+
+    /// The same with the probability of each.
+    pub(super) fn chances(&self, epc: Epc) -> BTreeMap<VisitId, f64> {
+        let mut chances = BTreeMap::new();
+        for world in self.clusters.iter().flat_map(|c| &c.worlds) {
+            if let Some(holder) = world.held.holder(epc) {
+                *chances.entry(holder).or_default() += libm::exp(world.log_weight);
+            }
+        }
+        chances
     }
 
     /// The visits that may hold a unit of a product whose tag nobody knows.
@@ -294,9 +310,6 @@ impl Clusters {
         let certain = |c: &Cluster| c.worlds.len() == 1 && !c.visits.is_disjoint(&involved);
         if involved.is_empty() || (involved.len() == 1 && self.clusters.iter().any(certain)) {
             return Vec::new();
-        }
-        if std::env::var_os("DBG").is_some() {
-            eprintln!("follow {epc:?} {gtin:?} holders {holders:?} untagged {untagged:?} nobody {:.2} kept {:?} handed {handed:?}", walks.nobody(), involved.iter().map(|v| (v, walks.kept(*v))).collect::<Vec<_>>());
         }
         let mut cluster = self.merged(&involved);
         let mut next = Vec::with_capacity(cluster.worlds.len());
@@ -672,14 +685,7 @@ impl Cluster {
 impl World {
     /// Lets an act happen; its weight falls where this world makes it unlikely. Nobody held a tag that
     /// is not `taken`, unless acts came `before` this one.
-    fn play(
-        &mut self,
-        act: &Act,
-        visit: Option<VisitId>,
-        id: UnitId,
-        taken: &Taken,
-        before: bool,
-    ) {
+    fn play(&mut self, act: &Act, visit: Option<VisitId>, id: UnitId, taken: &Taken, before: bool) {
         match (act.direction, visit) {
             (Direction::Take, visit) => {
                 let epc = self.tag_taken(act, taken, before);
@@ -713,7 +719,10 @@ impl World {
             taken.elsewhere.contains(&epc)
                 || ((before || taken.here.contains(&epc)) && world.held.holder(epc).is_some())
         };
-        let tags = act.tags.as_ref().filter(|tags| tags.any(|epc| held(self, epc)));
+        let tags = act
+            .tags
+            .as_ref()
+            .filter(|tags| tags.any(|epc| held(self, epc)));
         let epc = match tags {
             Some(tags) => {
                 let less = |epc| if held(self, epc) { OTHER_UNIT_LOG } else { 0.0 };
@@ -737,7 +746,12 @@ impl World {
 
     fn put_back(&mut self, visit: VisitId, act: &Act) -> f64 {
         let units = self.held.get(visit);
-        let says = |epc: Epc| act.tags.as_ref().and_then(|tags| tags.say(epc)).unwrap_or(0.0);
+        let says = |epc: Epc| {
+            act.tags
+                .as_ref()
+                .and_then(|tags| tags.say(epc))
+                .unwrap_or(0.0)
+        };
         let rank = |u: &Unit| match (act.epc, u.epc) {
             _ if u.gtin != act.gtin => None,
             (Some(a), Some(b)) if a == b => Some((0, 0.0)),
@@ -750,7 +764,11 @@ impl World {
             .iter()
             .enumerate()
             .filter_map(|(i, u)| rank(u).map(|(r, less)| (r, less, i)));
-        let best = ranked.min_by(|a, b| (a.0.cmp(&b.0)).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2)));
+        let best = ranked.min_by(|a, b| {
+            (a.0.cmp(&b.0))
+                .then(a.1.total_cmp(&b.1))
+                .then(a.2.cmp(&b.2))
+        });
         match best {
             None => NOT_HELD_LOG,
             Some((r, _, i)) => {
@@ -948,4 +966,44 @@ fn by_chance<T: Ord + Copy>(chances: BTreeMap<T, f64>) -> Vec<(T, f64)> {
     let mut out: Vec<(T, f64)> = chances.into_iter().filter(|(_, p)| *p >= 0.005).collect();
     out.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(id: u64) -> Unit {
+        Unit {
+            id: UnitId(id),
+            gtin: Gtin::from_payload(4_006_381_333_931).unwrap(),
+            epc: None,
+            sources: Sources::default(),
+        }
+    }
+
+    fn held(clusters: &Clusters, visit: u64) -> Vec<u64> {
+        let units = clusters.units_of(VisitId(visit)).into_iter();
+        units.map(|(unit, _)| unit.id.0).collect()
+    }
+
+    #[test]
+    fn who_was_taken_for_another_keeps_what_he_took_before() {
+        let hand = |ids: &[u64]| Hand::from(ids.iter().map(|id| unit(*id)).collect::<Vec<_>>());
+        let hands = [(VisitId(1), hand(&[1, 2, 5])), (VisitId(2), hand(&[3, 4]))];
+        let world = World {
+            log_weight: 0.0,
+            held: Held::of(hands),
+        };
+        let mut clusters = Clusters {
+            clusters: vec![Cluster {
+                visits: BTreeSet::from([VisitId(1), VisitId(2)]),
+                worlds: vec![world],
+            }],
+            misplaced: Vec::new(),
+        };
+        // They met before the units 4 and 5 were taken.
+        clusters.exchange(VisitId(1), VisitId(2), |unit| unit.0 >= 4);
+        assert_eq!(held(&clusters, 1), [1, 2, 4]);
+        assert_eq!(held(&clusters, 2), [3, 5]);
+    }
 }

@@ -89,7 +89,9 @@ impl Presence {
     ) -> bool {
         let says = |antenna: AntennaIx| {
             let home = self.at_home.get(&antenna);
-            let tag = home.filter(|tags| tags.contains(&epc)).and(self.tags.get(&epc));
+            let tag = home
+                .filter(|tags| tags.contains(&epc))
+                .and(self.tags.get(&epc));
             tag.map(|tag| self.log_left(tag, antenna, window))
         };
         let mut says = antennas_of(store, shelf).filter_map(says);

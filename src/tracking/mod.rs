@@ -299,12 +299,14 @@ impl Tracking {
                     let odds = if apart { APART_LOG } else { MISTAKEN_LOG };
                     let odds = odds + if swapped { -log } else { log };
                     let mistaken = 1.0 / (1.0 + libm::exp(-odds));
-                    out.extend([(*a, *b), (*b, *a)].map(|(track, other)| TrackEvent::Doubted {
-                        track,
-                        other,
-                        since,
-                        mistaken,
-                    }));
+                    out.extend(
+                        [(*a, *b), (*b, *a)].map(|(track, other)| TrackEvent::Doubted {
+                            track,
+                            other,
+                            since,
+                            mistaken,
+                        }),
+                    );
                     if swapped {
                         self.swap(*a, *b, since);
                         places[i] = self.people[a].position_at(at);
@@ -332,7 +334,11 @@ impl Tracking {
         if let (Some((pa, a_alive)), Some((pb, b_alive))) = (take(a), take(b)) {
             let (pa, pb) = Person::swapped(pa, pb, since);
             for (track, person, alive) in [(a, pa, b_alive), (b, pb, a_alive)] {
-                let kept = if alive { &mut self.people } else { &mut self.ended };
+                let kept = if alive {
+                    &mut self.people
+                } else {
+                    &mut self.ended
+                };
                 kept.insert(track, person);
             }
         }

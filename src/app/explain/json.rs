@@ -11,6 +11,8 @@
 //! | `late` | `shelf`, `gtin`, `from`, `to`, `by`, `epc` |
 //! | `left` | `gate` |
 //! | `gate-tags` | `left`: the visit that left then, `tags` with `epc`, `gtin`, `reads`, `first`, `last`, `held_before`, `nats` |
+//! | `followed` | `epc`, `gtin`, `first`, `last`, `seconds`, `visits`: each with `visit`, `before`, `nats` against the best walk, `after` |
+//! | `meeting-judged` | `tracks`, `since`, `seen`, `probability` that they were taken for each other |
 //! | `heard-inside` | `epc`, `place`, `nats` |
 //! | `receipt`, `receipt-adjusted` | `lines`, `total`, `currency`, `decision`, `reasons` |
 //!
@@ -25,7 +27,7 @@ use super::words::{done, place};
 use crate::basket::event::Receipt;
 use crate::fusion::trace::{ActTrace, Decided, GateTag, Stood, Weighed};
 use crate::fusion::{Piece, Witness};
-use crate::ids::GateIx;
+use crate::ids::{GateIx, VisitId};
 use crate::store::Store;
 use crate::units::Timestamp;
 use crate::units::signal::round_to;
@@ -102,6 +104,36 @@ impl Shape<'_> {
                 let tags: Vec<Value> = tags.iter().map(|t| gate_tag(t)).collect();
                 ("gate-tags", json!({"left": left.to_string(), "tags": tags}))
             }
+            Moment::Followed(followed) => {
+                let visit = |(visit, before, log, after): &(VisitId, f64, f64, f64)| {
+                    json!({
+                        "visit": visit.to_string(),
+                        "before": probability(*before),
+                        "nats": rounded(*log),
+                        "after": probability(*after),
+                    })
+                };
+                let (first, last, seconds) = followed.heard;
+                let visits: Vec<Value> = followed.visits.iter().map(visit).collect();
+                let more = json!({
+                    "epc": followed.epc,
+                    "gtin": followed.gtin,
+                    "first": first,
+                    "last": last,
+                    "seconds": seconds,
+                    "visits": visits,
+                });
+                ("followed", more)
+            }
+            Moment::Judged(verdict) => (
+                "meeting-judged",
+                json!({
+                    "tracks": verdict.meeting.tracks.map(|t| t.to_string()),
+                    "since": verdict.meeting.since,
+                    "seen": probability(verdict.meeting.seen),
+                    "probability": probability(verdict.mistaken),
+                }),
+            ),
             Moment::Inside(inside) => (
                 "heard-inside",
                 json!({

@@ -7,7 +7,8 @@ use crate::basket::event::{BasketAdjusted, BasketClosed, Body, VisitOpened};
 use crate::basket::visits::VisitChange;
 use crate::engine::{Finding, Output};
 use crate::fusion::Piece;
-use crate::fusion::trace::{AtGate, Decided, GateTag, Inside, Late, Near, Trace};
+use crate::fusion::met::Verdict;
+use crate::fusion::trace::{AtGate, Decided, Followed, GateTag, Inside, Late, Near, Trace};
 use crate::fusion::world::UnitId;
 use crate::gs1::Epc;
 use crate::ids::{GateIx, TrackId, VisitId};
@@ -62,6 +63,8 @@ pub(super) enum Moment<'a> {
     /// Who left, and what was heard of tags that this visit may hold.
     Gate(VisitId, Vec<&'a GateTag>),
     Inside(&'a Inside),
+    Followed(&'a Followed),
+    Judged(&'a Verdict),
     Closed(&'a BasketClosed),
     Adjusted(&'a BasketAdjusted),
 }
@@ -313,6 +316,20 @@ impl<'a> Teller<'a> {
                 if inside.visit == self.visit && self.tags.contains(&inside.epc) =>
             {
                 self.out.push((inside.at, Moment::Inside(inside)));
+            }
+            Trace::Followed(followed) => {
+                let ours = followed.visits.iter().find(|(v, ..)| *v == self.visit);
+                let least = if self.all { 0.0 } else { FAINT };
+                if ours.is_some_and(|(_, before, _, after)| before.max(*after) >= least) {
+                    self.tags.insert(followed.epc);
+                    self.out.push((at, Moment::Followed(followed)));
+                }
+            }
+            Trace::Judged(verdict)
+                if verdict.meeting.visits.contains(&self.visit)
+                    && verdict.mistaken.max(verdict.meeting.seen) >= 0.001 =>
+            {
+                self.out.push((at, Moment::Judged(verdict)));
             }
             _ => {}
         }

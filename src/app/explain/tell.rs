@@ -8,7 +8,7 @@ use super::story::{Moment, Tale};
 use super::words::{name, nats, percent, place, product, tag};
 use crate::basket::event::{Receipt, VisitOpened};
 use crate::fusion::Witness;
-use crate::fusion::trace::{Decided, GateTag, Late};
+use crate::fusion::trace::{Decided, Followed, GateTag, Late};
 use crate::ids::TrackId;
 use crate::store::Store;
 use crate::wire::event::money;
@@ -124,11 +124,48 @@ impl Teller<'_> {
                 place(self.store, inside.place),
                 nats(-inside.log)
             ),
+            Moment::Followed(followed) => self.followed(followed),
+            Moment::Judged(verdict) => {
+                let [a, b] = verdict.meeting.tracks;
+                format!(
+                    "by the tags that they carry {} that {a} and {b} were taken for each other when \
+                     they met at {}; by their looks it was {}",
+                    percent(verdict.mistaken),
+                    self.local.time(verdict.meeting.since),
+                    percent(verdict.meeting.seen)
+                )
+            }
             Moment::Interaction(..)
             | Moment::Gate(..)
             | Moment::Closed(_)
             | Moment::Adjusted(_) => String::new(),
         }
+    }
+
+    fn followed(&self, followed: &Followed) -> String {
+        let (first, last, n) = followed.heard;
+        let goods = name(self.store, followed.gtin);
+        let mut text = format!(
+            "tag {} of {goods} was heard in {n} seconds from {} to {}; whose walk it follows:",
+            tag(&followed.epc),
+            self.local.time(first),
+            self.local.time(last)
+        );
+        for (visit, before, log, after) in &followed.visits {
+            let fit = if *log > -0.05 {
+                "no other fits better".to_owned()
+            } else {
+                format!("{:.1} nats worse than the best", -log)
+            };
+            text.push_str(&format!(
+                " {} {} (before {}; {fit}),",
+                self.one(*visit),
+                percent(*after),
+                percent(*before)
+            ));
+        }
+        text.pop();
+        text
     }
 
     fn opened(&self, opened: &VisitOpened) -> String {

@@ -27,9 +27,10 @@
 //! # How it decides
 //!
 //! 1. *Who is who.* A gate admits, cameras see somebody come in; the seconds between the two are about
-//!    the same at one gate, and by them an admission finds its person and a tail-gater none
-//!    (`basket/entry`). People who meet are followed on; what that leaves in doubt is small and known
-//!    ([`tracking`]).
+//!    the same at one gate. All ways of pairing people and admissions are weighed together, so that an
+//!    admission finds its person and a tail-gater none (`basket/entry`). People who meet are followed
+//!    on; what that leaves in doubt is small and known ([`tracking`]), and the tags that they carry
+//!    settle it as they leave (`fusion/met`).
 //! 2. *What happened at a shelf.* A step on scales, a tag that falls silent or weak, a column of products
 //!    that shifts in a picture open an interaction. Each account of it is weighed by all sensors at once:
 //!    grams, less what plates leak to their neighbours; what *every* tag of the shelf says, those that
@@ -38,7 +39,9 @@
 //! 3. *Who did it*: where people stood when each part of a step happened (`shelf/scale` knows the moments
 //!    of rest within one).
 //! 4. *What that makes of the story*: accounts and people branch the worlds; put-backs, the gate, tags
-//!    heard inside later reweigh them. What is likeliest is told at once (`fusion/early`) and corrected
+//!    heard inside later reweigh them. A tag is heard by all that its holder passes: its reads are held
+//!    against everybody's walk, and one that goes on with somebody else has changed hands
+//!    (`fusion/comove`). What is likeliest is told at once (`fusion/early`) and corrected
 //!    when the slower sensors have spoken; holdings change when it is decided.
 //!
 //! # Nothing is lost

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::entry::Leads;
+use crate::fusion::met::Meeting;
 use crate::ids::{GateIx, TrackId, VisitId, ZoneIx};
 use crate::observation::{Admission, GateEvent};
 use crate::store::Store;
@@ -27,19 +28,6 @@ pub enum VisitChange {
     NotAdmitted(GateIx),
     /// Somebody whom no gate admitted is inside while no visits are opened.
     Unadmitted(Option<GateIx>),
-}
-
-/// People of two visits who came near each other.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Meeting {
-    pub visits: [VisitId; 2],
-    pub tracks: [TrackId; 2],
-    pub since: Timestamp,
-    /// Probability that they were taken for each other since, by how they walked and how tall they
-    /// look.
-    pub seen: f64,
-    /// The same by all that is known.
-    pub mistaken: f64,
 }
 
 /// One shopper or group, from entry to exit.

@@ -154,6 +154,8 @@ const ELSEWHERE_LOG: f64 = -1.5;
 /// Log probability that a hand leaned on the shelf so that one step looks like two, and for how long.
 const PRESSED_LOG: f64 = -4.0;
 const PRESSED: TimeDelta = TimeDelta::from_millis(1_500);
+/// Log of how much seldomer a second product is put where it does not belong, at one time.
+const SEVERAL_LOG: f64 = -3.0;
 /// Explanations of one step that are kept.
 const STEP_SETS: usize = 16;
 const BEAM: usize = 64;
@@ -796,6 +798,15 @@ impl Search<'_> {
         let facings = &self.store.shelf(self.shelf).facings;
         let at_home = facings.iter().any(|f| f.gtin == tag.gtin);
         let held = self.possible.held.contains(&tag.gtin) || account.holds(tag.gtin);
+        // Who stands still before a shelf lets all that he holds be heard there.
+        let crowd = |a: &&Act| {
+            a.direction == Direction::Putback
+                && a.gtin != tag.gtin
+                && near_in_time(a.window, tag.window)
+        };
+        if returned && !at_home && account.acts.iter().any(|a| crowd(&a)) {
+            return SEVERAL_LOG + ELSEWHERE_LOG;
+        }
         match (returned, held) {
             (false, _) => 0.0,
             (true, false) => -2.0,

@@ -2,13 +2,28 @@
 //! him: tags that follow the other's track afterwards say that the tracks were exchanged, and tags
 //! that stay with their own that they were not.
 
+use serde::{Deserialize, Serialize};
+
 use super::comove;
 use super::trace::Trace;
-use super::{Fusion, Meeting};
+use super::Fusion;
 use crate::ids::{TrackId, VisitId};
 use crate::store::Store;
 use crate::tracking::Tracking;
 use crate::units::{TimeDelta, Timestamp};
+
+/// People of two visits who came near each other.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Meeting {
+    pub visits: [VisitId; 2],
+    pub tracks: [TrackId; 2],
+    pub since: Timestamp,
+    /// Probability that they were taken for each other since, by how they walked and how tall they
+    /// look.
+    pub seen: f64,
+    /// The same by all that is known.
+    pub mistaken: f64,
+}
 
 /// What became of a meeting.
 #[derive(Debug, Clone, Copy, PartialEq)]

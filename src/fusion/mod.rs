@@ -24,7 +24,6 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::basket::visits::Meeting;
 use crate::gs1::{Epc, Gtin};
 use crate::ids::{CameraIx, GateIx, ShelfIx, VisitId};
 use crate::presence::{Presence, TagEvent};
@@ -36,6 +35,7 @@ use crate::units::{TimeDelta, Timestamp};
 use self::evidence::Coverage;
 use self::hypothesis::Account;
 use self::interaction::Interaction;
+use self::met::Meeting;
 pub use self::interaction::Piece;
 use self::trace::{Followed, Inside, Late, Trace};
 use self::who::Carriers;

@@ -19,7 +19,7 @@ use crate::units::{TimeDelta, Timestamp};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Leads(BTreeMap<GateIx, Lead>);
 
-/// What has been seen of those who came in alone: their number, and their mean and sum of squared
+/// What has been seen of those who came in: their number, and their mean and sum of squared
 /// deviations, seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Lead {
@@ -46,6 +46,8 @@ const UNADMITTED_LOG: f64 = -4.4;
 const UNSEEN_LOG: f64 = -3.5;
 /// What is so likely is not waited for any longer.
 const SURE: f64 = 0.97;
+/// Pairs less likely to be none than this teach how long people take.
+const CLEAR: f64 = 0.1;
 /// How long before or after the gate's word a person may be seen to come in.
 const WINDOW: TimeDelta = TimeDelta::from_millis(12_000);
 /// Options this much less likely than nobody's having admitted a person are left out, nats.
@@ -194,10 +196,9 @@ impl Visits {
         out: &mut Vec<VisitChange>,
     ) {
         while let Some((id, track, mistaken)) = self.next_pair(store, at, tracking) {
-            let alone = self.waiting(at).count() == 1 && self.unadmitted.len() == 1;
             let began_at = self.unadmitted.iter().find(|u| u.track == track);
             if let (Some(u), Some(visit)) = (began_at, self.visits.get(&id))
-                && let Some(gate) = visit.gate.filter(|_| alone && visit.party == 1)
+                && let Some(gate) = visit.gate.filter(|_| mistaken < CLEAR && visit.party == 1)
             {
                 let seconds = u.began_at.secs_since(visit.entered_at);
                 self.leads.0.entry(gate).or_default().learn(seconds);
@@ -268,7 +269,8 @@ impl Visits {
             let (id, _) = pairing.visits[visit];
             let over = self.visits.get(&id).and_then(|v| self.leads.over(v));
             let p = pairing.probability(person, visit);
-            let clear = p >= SURE || over.is_some_and(|over| at >= over);
+            let late = self.unadmitted[person].decide_at <= at;
+            let clear = p >= SURE || late || over.is_some_and(|over| at >= over);
             if clear && clearest.is_none_or(|(most, _, _)| p > most) {
                 clearest = Some((p, person, visit));
             }

@@ -80,7 +80,7 @@ pub(super) struct Unadmitted {
     pub(super) track: TrackId,
     pub(super) began_at: Timestamp,
     pub(super) position: Point,
-    decide_at: Timestamp,
+    pub(super) decide_at: Timestamp,
     /// Probability that he came in with one of those admitted.
     pub(super) doubt: f64,
 }

@@ -152,7 +152,9 @@ impl<'a> Walks<'a> {
             let mut since = self.since;
             for mark in &self.marks {
                 let log = kept + rest - best + HANDED_LOG;
-                if log > most && log > -MOST {
+                // Whoever has left hands nothing over.
+                let here = self.carriers.is_inside(from, since);
+                if here && log > most && log > -MOST {
                     let log = log + self.met(from, *to, (since, mark.at));
                     most = most.max(log);
                 }

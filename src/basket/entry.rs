@@ -47,7 +47,7 @@ const UNSEEN_LOG: f64 = -3.5;
 /// What is so likely is not waited for any longer.
 const SURE: f64 = 0.97;
 /// Pairs less likely to be none than this teach how long people take.
-const CLEAR: f64 = 0.1;
+const CLEAR: f64 = 0.5;
 /// How long before or after the gate's word a person may be seen to come in.
 const WINDOW: TimeDelta = TimeDelta::from_millis(12_000);
 /// Options this much less likely than nobody's having admitted a person are left out, nats.
@@ -110,7 +110,7 @@ impl Leads {
     }
 
     /// When everybody who was admitted with a visit has been seen.
-    fn over(&self, visit: &Visit) -> Option<Timestamp> {
+    pub(super) fn over(&self, visit: &Visit) -> Option<Timestamp> {
         let (mean, sigma) = self.of(visit.gate?);
         let seconds = mean + Self::late(visit) + 2.5 * sigma;
         Some(visit.entered_at + TimeDelta::from_secs(seconds))

@@ -303,7 +303,7 @@ impl Visits {
     ) -> VisitId {
         self.next += 1;
         let id = VisitId(self.next);
-        let visit = Visit {
+        let mut visit = Visit {
             id,
             gate,
             token: admission.map(|a| a.token.clone()),
@@ -319,8 +319,13 @@ impl Visits {
             lost: 0,
             doubt: 0.0,
             paired_out: admission.is_none() || !self.tracked,
-            awaited: admission.filter(|_| self.tracked).map(|_| at + AWAITED),
+            awaited: None,
         };
+        if admission.is_some() && self.tracked {
+            // Not before he has had his time to be seen.
+            let over = self.leads.over(&visit).unwrap_or(at);
+            visit.awaited = Some(over.max(at + AWAITED));
+        }
         self.visits.insert(id, visit);
         id
     }

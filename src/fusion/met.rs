@@ -4,9 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Fusion;
 use super::comove;
 use super::trace::Trace;
-use super::Fusion;
 use crate::ids::{TrackId, VisitId};
 use crate::store::Store;
 use crate::tracking::Tracking;

@@ -38,6 +38,8 @@ const WORTH: f64 = 4.0;
 const LEAST_S: f64 = 0.25;
 /// People of late that are remembered.
 const MEMORY: f64 = 40.0;
+/// Somebody who has come in is told of so much later: cameras look twice.
+const TOLD_S: f64 = 1.0;
 /// The people of a party come in one after the other, seconds apart at most.
 const APART_S: f64 = 1.4;
 /// Somebody comes in whom no gate has admitted: one in some fifteen, at any time of some seconds.
@@ -104,7 +106,7 @@ impl Leads {
         let Some((mean, sigma)) = visit.gate.map(|gate| self.of(gate)) else {
             return UNSEEN_LOG;
         };
-        let seconds = at.secs_since(visit.entered_at);
+        let seconds = at.secs_since(visit.entered_at) - TOLD_S;
         let later = normal_cdf((mean + Self::late(visit) - seconds) / sigma);
         log_sum_exp([libm::log(later.max(1e-12)), UNSEEN_LOG])
     }
@@ -112,7 +114,7 @@ impl Leads {
     /// When everybody who was admitted with a visit has been seen.
     pub(super) fn over(&self, visit: &Visit) -> Option<Timestamp> {
         let (mean, sigma) = self.of(visit.gate?);
-        let seconds = mean + Self::late(visit) + 2.5 * sigma;
+        let seconds = mean + Self::late(visit) + 2.5 * sigma + TOLD_S;
         Some(visit.entered_at + TimeDelta::from_secs(seconds))
     }
 }

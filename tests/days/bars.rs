@@ -63,11 +63,11 @@ const BARS: [Bar; 10] = [
     nominal("scale-floor-nominal", 0.92, 0.80, 0.75, 0.02, Some(0.01)),
     nominal("vision-nominal", 0.80, 0.55, 0.40, 0.05, Some(0.02)),
     nominal("rfid-nominal", 0.92, 0.80, 0.80, 0.02, None),
-    harsh("all-harsh", 0.75),
-    harsh("rfid-floor-harsh", 0.60),
-    harsh("scale-floor-harsh", 0.45),
-    harsh("vision-harsh", 0.30),
-    harsh("rfid-harsh", 0.60),
+    harsh("all-harsh", 0.92),
+    harsh("rfid-floor-harsh", 0.85),
+    harsh("scale-floor-harsh", 0.75),
+    harsh("vision-harsh", 0.60),
+    harsh("rfid-harsh", 0.75),
 ];
 
 /// What lies below the floor, a line each.

@@ -338,7 +338,8 @@ mod tests {
     /// All ways of pairing people seen so long after one admission, at a gate that is known so well.
     fn paired(lead: Lead, seconds: &[f64], unseen: f64) -> Pairing {
         let (mean, sigma) = lead.next();
-        let density = |s: &f64| -0.5 * ((s - mean) / sigma).powi(2) - (2.506_628 * sigma).ln();
+        let z = |s: &f64| (s - mean) / sigma;
+        let density = |s: &f64| -0.5 * z(s) * z(s) - libm::log(2.506_628 * sigma);
         let mut pairing = Pairing {
             visits: vec![(VisitId(1), 1)],
             unseen: vec![unseen],

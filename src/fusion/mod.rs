@@ -191,11 +191,12 @@ impl Away {
         let Some((since, place)) = self.rested else {
             return;
         };
-        let newest = self.reads.last().map_or(since, |r| r.at.max(since));
-        let mut at = newest;
+        let second = TimeDelta::from_millis(1_000);
+        let newest = self.reads.last().map(|r| r.at + second);
+        let mut at = newest.map_or(since, |at| at.max(since));
         while at <= until.min(since + HELD_STILL) {
             self.reads.push(Sighting { at, place });
-            at += TimeDelta::from_millis(1_000);
+            at += second;
         }
     }
 }
@@ -835,9 +836,8 @@ impl Fusion {
         self.clusters.forget(visit);
         self.carriers.forget(visit);
         self.meetings.retain(|m| !m.visits.contains(&visit));
-        if self.meetings.is_empty() {
-            self.taken_at.retain(|_, at| now - *at < SIGHTINGS_KEPT);
-        }
+        let held = self.clusters.held_units();
+        self.taken_at.retain(|unit, _| held.contains(unit));
         self.sightings.retain(|_, away| {
             let last = away.reads.last().map(|r| r.at).max(away.since);
             last.is_some_and(|last| now - last < SIGHTINGS_KEPT)

@@ -251,6 +251,15 @@ impl Clusters {
         changed
     }
 
+    /// All units that somebody may hold.
+    pub(super) fn held_units(&self) -> BTreeSet<UnitId> {
+        let hands = self.clusters.iter().flat_map(Cluster::hands);
+        hands
+            .flat_map(|(_, hand)| hand.units())
+            .map(|u| u.id)
+            .collect()
+    }
+
     /// The visits that may hold a tag.
     pub(super) fn holders(&self, epc: Epc) -> BTreeSet<VisitId> {
         let hands = self.clusters.iter().flat_map(Cluster::hands);

@@ -58,7 +58,8 @@ struct Mark {
 }
 
 impl<'a> Walks<'a> {
-    /// `reads` are those that have not been weighed yet, oldest first; `homes` is where it stood, and where it may stand now.
+    /// `reads` are those that have not been weighed yet, oldest first; `homes` is where it stood, and
+    /// where it may stand now.
     pub(super) fn new(
         store: &Store,
         tracking: &'a Tracking,
@@ -74,10 +75,9 @@ impl<'a> Walks<'a> {
         let mut marks: Vec<Mark> = Vec::new();
         let mut told: Vec<(ReadPoint, Timestamp)> = Vec::new();
         for read in reads {
-            let same = |(place, at): &&mut (ReadPoint, Timestamp)| {
-                *place == read.place && read.at - *at < MARK
-            };
-            if told.iter_mut().rev().find(same).is_some() {
+            let same =
+                |(place, at): &(ReadPoint, Timestamp)| *place == read.place && read.at - *at < MARK;
+            if told.iter().rev().any(same) {
                 continue;
             }
             told.push((read.place, read.at));
@@ -202,18 +202,9 @@ fn fit(
     visit: VisitId,
     read: &Sighting,
 ) -> f64 {
-    let places = carriers.places_of(tracking, visit, read.at);
-    let nearest = places
-        .map(|p| distance(store, read.place, p))
-        .fold(f64::INFINITY, f64::min);
-    let near = if nearest.is_finite() {
-        nearness(nearest)
-    } else if carriers.is_inside(visit, read.at) || carriers.is_inside(visit, read.at - DOORSTEP) {
-        UNSEEN
-    } else {
-        STRAY
-    };
-    libm::log(near)
+    let seen = fit_tracks(store, tracking, &mut carriers.tracks_of(visit), read);
+    let about = carriers.is_inside(visit, read.at) || carriers.is_inside(visit, read.at - DOORSTEP);
+    seen.unwrap_or_else(|| libm::log(if about { UNSEEN } else { STRAY }))
 }
 
 /// How well a read fits the one of some tracks that it fits best, as a log; `None` where none of

@@ -16,9 +16,11 @@ use serde::{Deserialize, Serialize};
 use crate::fusion::Action;
 use crate::fusion::Direction;
 use crate::fusion::Fusion;
+use crate::fusion::met::Meeting;
 use crate::gs1::Gtin;
 use crate::ids::VisitId;
 use crate::store::Store;
+use crate::tracking::Tracking;
 use crate::units::{TimeDelta, Timestamp};
 
 use self::event::{
@@ -131,12 +133,21 @@ impl Baskets {
         }
     }
 
-    /// When two visits are closed follows who of them has left.
-    pub fn exchange(&mut self, store: &Store, visits: [VisitId; 2]) {
-        for id in visits {
-            let left = self.visits.visit(id).is_some_and(|v| v.left_at.is_some());
+    /// Two people were taken for each other and their tracks have been put right: when either visit
+    /// is closed follows who of them has left.
+    pub fn exchange(
+        &mut self,
+        store: &Store,
+        meeting: &Meeting,
+        tracking: &Tracking,
+        fusion: &mut Fusion,
+    ) {
+        self.visits.exchange(meeting, tracking);
+        for id in meeting.visits {
+            let left_at = self.visits.visit(id).and_then(|v| v.left_at);
+            fusion.carriers_mut().leave(id, left_at);
             match self.open.get_mut(&id) {
-                Some(basket) if basket.closed.is_none() && !left => basket.due = None,
+                Some(basket) if basket.closed.is_none() && left_at.is_none() => basket.due = None,
                 Some(basket) if basket.closed.is_none() => self.on_left(store, id),
                 _ => {}
             }
@@ -349,9 +360,8 @@ pub fn apply(
         VisitChange::Bound(id, track) => fusion.carriers_mut().bind(*id, *track),
         VisitChange::Met(meeting) => fusion.on_met(*meeting),
         VisitChange::Left(id) => {
-            if let Some(left_at) = baskets.visits.visit(*id).and_then(|v| v.left_at) {
-                fusion.carriers_mut().leave(*id, left_at);
-            }
+            let left_at = baskets.visits.visit(*id).and_then(|v| v.left_at);
+            fusion.carriers_mut().leave(*id, left_at);
             baskets.on_left(store, *id);
         }
         VisitChange::NotAdmitted(gate) => {

@@ -409,12 +409,8 @@ impl Engine {
     fn close_due(&mut self, at: Timestamp) {
         for (visit, _) in self.state.baskets.due(at) {
             // Closing one can tell that another has not left, or at another time.
-            let due = self.state.baskets.due(at).into_iter();
-            let left_at = due
-                .filter(|(v, _)| *v == visit)
-                .map(|(_, left_at)| left_at)
-                .next();
-            if let Some(left_at) = left_at {
+            let mut due = self.state.baskets.due(at).into_iter();
+            if let Some((_, left_at)) = due.find(|(v, _)| *v == visit) {
                 self.close(at, visit, left_at);
             }
         }
@@ -468,13 +464,16 @@ impl Engine {
         let mut reweighed = Vec::new();
         for verdict in fusion.judge(&store, tracking, visit) {
             let meeting = verdict.meeting;
-            let exchange = verdict.mistaken > MISTAKEN;
+            // A basket that is closed is not opened again: somebody who walks on goes on as he was.
+            let open = |visit: &VisitId| baskets.is_open(*visit);
+            let may = meeting.visits.iter().all(open)
+                || !meeting.tracks.iter().any(|track| tracking.is_alive(*track));
+            let exchange = may && verdict.mistaken > MISTAKEN;
             if exchange {
                 let [a, b] = meeting.tracks;
                 tracking.swap(a, b, meeting.since);
                 reweighed.extend(fusion.exchange(&meeting));
-                baskets.visits.exchange(&meeting, tracking);
-                baskets.exchange(&store, meeting.visits);
+                baskets.exchange(&store, &meeting, tracking, fusion);
                 baskets.visits.revise(&meeting, 1.0 - verdict.mistaken);
             } else {
                 baskets.visits.revise(&meeting, verdict.mistaken);

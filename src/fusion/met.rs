@@ -97,7 +97,6 @@ impl Fusion {
     /// The two were taken for each other: what either took since then the other took.
     pub fn exchange(&mut self, meeting: &Meeting) -> Vec<VisitId> {
         let [a, b] = meeting.visits;
-        self.carriers.exchange(a, b);
         let taken_at = &self.taken_at;
         let since =
             |unit: super::UnitId| taken_at.get(&unit).is_some_and(|at| *at >= meeting.since);

@@ -105,20 +105,10 @@ impl Carriers {
             .is_some_and(|c| c.entered_at <= at && c.left_at.is_none_or(|left| at <= left))
     }
 
-    pub fn leave(&mut self, visit: VisitId, at: Timestamp) {
+    /// When a visit left; `None` takes back that it did.
+    pub fn leave(&mut self, visit: VisitId, at: Option<Timestamp>) {
         if let Some(carrier) = self.by_visit.get_mut(&visit) {
-            carrier.left_at = Some(at);
-        }
-    }
-
-    /// Who of two has left is the other.
-    pub(super) fn exchange(&mut self, a: VisitId, b: VisitId) {
-        let left = |c: &Self, v: VisitId| c.by_visit.get(&v).and_then(|c| c.left_at);
-        let (left_a, left_b) = (left(self, a), left(self, b));
-        for (visit, left_at) in [(a, left_b), (b, left_a)] {
-            if let Some(carrier) = self.by_visit.get_mut(&visit) {
-                carrier.left_at = left_at;
-            }
+            carrier.left_at = at;
         }
     }
 

@@ -48,10 +48,6 @@ pub(super) struct Tags {
 }
 
 impl Tags {
-    pub(super) fn any(&self, is: impl Fn(Epc) -> bool) -> bool {
-        self.says.iter().any(|(epc, _)| is(*epc))
-    }
-
     /// Log of how much likelier what they say is if one of them was moved, or an item without one.
     /// `less` is added to what each says.
     pub(super) fn log(&self, less: impl Fn(Epc) -> f64) -> f64 {

@@ -148,8 +148,9 @@ impl Clusters {
             let (_, assigned) = &divided[n][assignment];
             let mut branch = cluster.worlds[world].clone();
             branch.log_weight = bound;
+            let mut picked = Vec::new();
             for (i, (act, visit)) in account.acts.iter().zip(assigned).enumerate() {
-                branch.play(act, *visit, UnitId(first.0 + i as u64), &taken, i > 0);
+                branch.play(act, *visit, UnitId(first.0 + i as u64), &taken, &mut picked);
             }
             heaviest = heaviest.max(branch.log_weight);
             let weight = weights[n][assignment].get_or_insert(f64::NEG_INFINITY);
@@ -693,12 +694,20 @@ impl Cluster {
 
 impl World {
     /// Lets an act happen; its weight falls where this world makes it unlikely. Nobody held a tag that
-    /// is not `taken`, unless acts came `before` this one.
-    fn play(&mut self, act: &Act, visit: Option<VisitId>, id: UnitId, taken: &Taken, before: bool) {
+    /// is not `taken`, unless an act before this one `picked` it.
+    fn play(
+        &mut self,
+        act: &Act,
+        visit: Option<VisitId>,
+        id: UnitId,
+        taken: &Taken,
+        picked: &mut Vec<Epc>,
+    ) {
         match (act.direction, visit) {
             (Direction::Take, visit) => {
-                let epc = self.tag_taken(act, taken, before);
+                let epc = self.tag_taken(act, taken, picked);
                 if let Some(visit) = visit {
+                    picked.extend(epc);
                     let mut sources = act.sources;
                     sources.rfid |= epc.is_some();
                     let unit = Unit {
@@ -723,30 +732,34 @@ impl World {
     }
 
     /// The tag of what an act takes: one in somebody's hands is there no longer, or it is another.
-    fn tag_taken(&mut self, act: &Act, taken: &Taken, before: bool) -> Option<Epc> {
-        let held = |world: &Self, epc: Epc| {
-            taken.elsewhere.contains(&epc)
-                || ((before || taken.here.contains(&epc)) && world.held.holder(epc).is_some())
+    fn tag_taken(&mut self, act: &Act, taken: &Taken, picked: &[Epc]) -> Option<Epc> {
+        let in_hand = |epc: &Epc| {
+            let may = taken.here.contains(epc) || picked.contains(epc);
+            taken.elsewhere.contains(epc) || (may && self.held.holder(*epc).is_some())
         };
-        let tags = act
-            .tags
-            .as_ref()
-            .filter(|tags| tags.any(|epc| held(self, epc)));
-        let epc = match tags {
+        let asked = act.tags.iter().flat_map(|tags| tags.epcs()).chain(act.epc);
+        let held: Vec<Epc> = asked.filter(in_hand).collect();
+        if held.is_empty() {
+            return act.epc;
+        }
+        let less = |epc: Epc| {
+            if held.contains(&epc) {
+                OTHER_UNIT_LOG
+            } else {
+                0.0
+            }
+        };
+        let epc = match &act.tags {
             Some(tags) => {
-                let less = |epc| if held(self, epc) { OTHER_UNIT_LOG } else { 0.0 };
-                let (log, epc) = (tags.log(less) - tags.log(|_| 0.0), tags.likeliest(less));
-                self.log_weight += log;
-                epc
+                self.log_weight += tags.log(less) - tags.log(|_| 0.0);
+                tags.likeliest(less)
             }
             None => {
-                if act.epc.is_some_and(|epc| held(self, epc)) {
-                    self.log_weight += OTHER_UNIT_LOG;
-                }
+                self.log_weight += OTHER_UNIT_LOG;
                 act.epc
             }
         };
-        if let Some(epc) = epc.filter(|epc| held(self, *epc)) {
+        if let Some(epc) = epc.filter(|epc| held.contains(epc)) {
             // A put-back was missed, or it never left.
             self.held.remove_tag(epc);
         }

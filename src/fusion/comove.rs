@@ -9,7 +9,7 @@ use crate::store::{ReadPoint, Store};
 use crate::tracking::Tracking;
 use crate::units::{Point, TimeDelta, Timestamp};
 
-use super::Sighting;
+use super::away::Sighting;
 use super::who::Carriers;
 
 /// How far antennas hear what is carried, metres: nine in ten of such reads on four recordings and

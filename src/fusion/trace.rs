@@ -4,13 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use super::away::gate_log_ratio;
 use super::hypothesis::{Account, Act, Possible};
 use super::interaction::{Interaction, Piece};
 use super::met::Verdict;
 use super::who::Carriers;
 use super::world::Options;
 use super::world::{self, UnitId};
-use super::{Direction, Fusion, Witness, gate_log_ratio};
+use super::{Direction, Fusion, Witness};
 use crate::gs1::{Epc, Gtin};
 use crate::ids::{ShelfIx, TrackId, VisitId};
 use crate::presence::{Presence, TagHeard, TagSay};

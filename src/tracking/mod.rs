@@ -13,8 +13,10 @@ mod person;
 mod place;
 mod stature;
 mod upright;
+mod walk;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
@@ -119,12 +121,14 @@ const TOGETHER_M: f64 = 1.2;
 const PROOF_FRAMES: u32 = 12;
 /// Two who parted are exchanged where this much, as a log, speaks for it.
 const SWAP_LOG: f64 = 1.0;
+/// The same while they are still near each other.
+const SWAP_AT_ONCE_LOG: f64 = 2.5;
 /// Log odds that two who met were taken for each other where nothing speaks for it or against it:
-/// on simulated days three of 487 were, all of them among the 64 of whom nothing spoke.
-const MISTAKEN_LOG: f64 = -3.4;
-/// The same of two who came no nearer than this, metres: one of 162.
-const APART_M: f64 = 0.5;
-const APART_LOG: f64 = -5.0;
+/// on simulated days six of 77 were.
+const MISTAKEN_LOG: f64 = -2.6;
+/// What walks say is worth by this much less than it would be if cameras' errors were not alike
+/// from frame to frame.
+const WALKED_WORTH: f64 = 0.5;
 /// Who is this near the edge of the floor stands at its threshold, metres.
 const THRESHOLD_M: f64 = 0.45;
 /// Who walks up to a threshold and back has come from this much further inside, metres.
@@ -276,38 +280,30 @@ impl Tracking {
             let met_before: Vec<TrackId> = met_before.map(|((_, b), _)| *b).collect();
             for (j, b) in seen.iter().enumerate().skip(i + 1) {
                 let distance = places[i].distance(places[j]);
-                if distance >= encounter::CLOSE_M && !met_before.contains(b) {
+                let close = distance < encounter::CLOSE_M;
+                if !close && !met_before.contains(b) {
                     continue;
                 }
                 let (pa, pb) = (&self.people[a], &self.people[b]);
-                if distance < encounter::CLOSE_M {
-                    let met = self.encounters.entry((*a, *b));
-                    met.or_insert_with(|| Encounter::new(at, pa, pb))
-                        .stay(at, distance);
-                    continue;
-                }
-                let Some(met) = self.encounters.get_mut(&(*a, *b)) else {
-                    continue;
+                let met = match self.encounters.entry((*a, *b)) {
+                    Entry::Vacant(new) => new.insert(Encounter::new(at, pa, pb)),
+                    Entry::Occupied(old) => {
+                        let met = old.into_mut();
+                        met.see(camera, at, pa, pb);
+                        met
+                    }
                 };
-                met.see(camera, at, pa, pb);
-                if distance > encounter::PARTED_M && met.is_over(at) {
+                if met.is_settled(at) && exchanged_log(met) > SWAP_AT_ONCE_LOG {
                     let since = met.since();
-                    let log = met.swapped_log(at, pa, pb);
-                    let apart = met.nearest() > APART_M;
-                    self.encounters.remove(&(*a, *b));
-                    let swapped = log > SWAP_LOG;
-                    let odds = if apart { APART_LOG } else { MISTAKEN_LOG };
-                    let odds = odds + if swapped { -log } else { log };
-                    let mistaken = 1.0 / (1.0 + libm::exp(-odds));
-                    out.extend(
-                        [(*a, *b), (*b, *a)].map(|(track, other)| TrackEvent::Doubted {
-                            track,
-                            other,
-                            since,
-                            mistaken,
-                        }),
-                    );
-                    if swapped {
+                    met.exchange();
+                    self.swap(*a, *b, since);
+                    places[i] = self.people[a].position_at(at);
+                    places[j] = self.people[b].position_at(at);
+                } else if close {
+                    met.stay(at);
+                } else if distance > encounter::PARTED_M && met.is_over(at) {
+                    let since = met.since();
+                    if self.conclude((*a, *b), out) {
                         self.swap(*a, *b, since);
                         places[i] = self.people[a].position_at(at);
                         places[j] = self.people[b].position_at(at);
@@ -318,6 +314,26 @@ impl Tracking {
         let people = &self.people;
         self.encounters
             .retain(|(a, b), _| people.contains_key(a) && people.contains_key(b));
+    }
+
+    /// An encounter is over: tells how likely it is that the two were taken for each other, and
+    /// whether they are to be exchanged.
+    fn conclude(&mut self, pair: (TrackId, TrackId), out: &mut Vec<TrackEvent>) -> bool {
+        let Some(met) = self.encounters.remove(&pair) else {
+            return false;
+        };
+        let log = exchanged_log(&met);
+        let swapped = log > SWAP_LOG;
+        let odds = MISTAKEN_LOG + if swapped { -log } else { log };
+        let mistaken = 1.0 / (1.0 + libm::exp(-odds));
+        let both = [(pair.0, pair.1), (pair.1, pair.0)];
+        out.extend(both.map(|(track, other)| TrackEvent::Doubted {
+            track,
+            other,
+            since: met.since(),
+            mistaken,
+        }));
+        swapped
     }
 
     /// Exchanges all that two people were and did after an instant. Whoever has left since was the
@@ -503,7 +519,8 @@ impl Tracking {
             .map(|(_, id)| id)
     }
 
-    fn end(&mut self, at: Timestamp, out: &mut Vec<TrackEvent>) {
+    /// Tracks that are over by now.
+    fn over(&self, at: Timestamp) -> Vec<(TrackId, TrackEvent)> {
         let (people, floor) = (&self.people, &self.floor);
         let mut over = Vec::new();
         for (id, person) in people {
@@ -531,6 +548,23 @@ impl Tracking {
                 over.push((*id, event));
             }
         }
+        over
+    }
+
+    fn end(&mut self, at: Timestamp, out: &mut Vec<TrackEvent>) {
+        let over = loop {
+            let over = self.over(at);
+            // Who is it that leaves?
+            let met = self.encounters.keys().copied().find(|(a, b)| {
+                let leaves = |t: &TrackId| over.iter().any(|(id, _)| id == t);
+                leaves(a) || leaves(b)
+            });
+            let Some(pair) = met else { break over };
+            let since = self.encounters[&pair].since();
+            if self.conclude(pair, out) {
+                self.swap(pair.0, pair.1, since);
+            }
+        };
         let some_left = !over.is_empty();
         for (id, event) in over {
             out.push(event);
@@ -594,6 +628,12 @@ impl Tracking {
     pub fn tracks(&self) -> Vec<TrackId> {
         self.people.keys().copied().collect()
     }
+}
+
+/// By how much, as a log, it is likelier that the two who met are now each other.
+fn exchanged_log(met: &Encounter) -> f64 {
+    let (walked, tall) = met.exchanged_logs();
+    WALKED_WORTH * walked + tall
 }
 
 /// Sights of one frame, boxes that lie over a stronger one left out: detectors double.

@@ -48,7 +48,7 @@ pub struct Visit {
     /// People of the party who have left.
     left: u32,
     /// People whom the cameras lost inside.
-    lost: u32,
+    lost: Vec<LostPerson>,
     /// Probability that its people were taken for others.
     pub doubt: f64,
     /// When to look for the one who was admitted and of whom no track began.
@@ -56,6 +56,17 @@ pub struct Visit {
     /// Those admitted with it have had their time to be seen.
     pub(super) paired_out: bool,
 }
+
+/// Somebody whom the cameras lost inside: where and when he was last seen, where that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct LostPerson {
+    at: Timestamp,
+    position: Option<Point>,
+}
+
+/// Who was lost is found again within this of where he was, and a walk's way, metres.
+const FOUND_M: f64 = 1.0;
+const FOUND_M_S: f64 = 1.0;
 
 impl Visit {
     pub fn anonymous(&self) -> bool {
@@ -69,7 +80,7 @@ impl Visit {
 
     /// How many admitted people have no track yet.
     pub(super) fn untracked(&self) -> u32 {
-        let known = self.tracks.len() as u32 + self.left + self.lost;
+        let known = self.tracks.len() as u32 + self.left + self.lost.len() as u32;
         self.party.saturating_sub(known)
     }
 }
@@ -257,6 +268,12 @@ impl Visits {
         self.unbind(id, &ours);
         self.unbind(other, &[track]);
         self.bind(id, track, out);
+        if ours.is_empty()
+            && let Some(other) = self.visits.get_mut(&other)
+        {
+            // He is inside, and nobody sees him.
+            other.lost.push(LostPerson { at, position: None });
+        }
         for track in ours {
             self.bind(other, track, out);
         }
@@ -316,7 +333,7 @@ impl Visits {
             tracks: BTreeSet::new(),
             shown: false,
             left: 0,
-            lost: 0,
+            lost: Vec::new(),
             doubt: 0.0,
             paired_out: admission.is_none() || !self.tracked,
             awaited: None,
@@ -359,7 +376,7 @@ impl Visits {
                 at: left_at,
                 zone,
             } => {
-                self.on_track_left(store, track, left_at, zone, out);
+                self.on_track_left(store, (track, left_at, zone), tracking, out);
             }
             TrackEvent::Doubted {
                 track,
@@ -367,8 +384,12 @@ impl Visits {
                 since,
                 mistaken,
             } => self.on_doubted((track, other), since, mistaken, out),
-            TrackEvent::Lost { track, .. } => self.on_lost(track),
-            TrackEvent::Merged { track, into, .. } => self.on_merged(track, into, out),
+            TrackEvent::Lost {
+                track,
+                at,
+                position,
+            } => self.on_lost(track, at, Some(position)),
+            TrackEvent::Merged { track, into, at } => self.on_merged(track, into, at, out),
         }
     }
 
@@ -382,23 +403,22 @@ impl Visits {
         tracking: &Tracking,
         out: &mut Vec<VisitChange>,
     ) {
-        // Who appears away from the doors is somebody whom the cameras lost.
-        let inside =
-            !self.may_have_entered(store, position, began_at) && !near_staff_door(store, position);
-        let lost = |v: &&Visit| v.left_at.is_none() && v.lost > 0;
+        let (at_door, at_staff_door) = (
+            self.may_have_entered(store, position, began_at),
+            near_staff_door(store, position),
+        );
+        // Who appears away from the doors is somebody whom the cameras lost; so is a shopper who
+        // comes back by the staff door through which he went.
+        let inside = !at_door && !at_staff_door;
         let found = self
-            .visits
-            .values()
-            .filter(lost)
-            .map(|v| v.id)
-            .next()
-            .filter(|_| inside);
-        if let Some(id) = found {
+            .likeliest_lost(began_at, position)
+            .filter(|(_, fits)| !at_door && (inside || *fits));
+        if let Some(((id, place), _)) = found {
             if let Some(visit) = self.visits.get_mut(&id) {
-                visit.lost -= 1;
+                visit.lost.remove(place);
             }
             self.bind(id, track, out);
-        } else if !inside && !near_staff_door(store, position) {
+        } else if at_door && !at_staff_door {
             // Somebody inside who came through no door is somebody known whom two cameras place
             // apart; he opens no visit.
             let decide_at = at + ADMISSION_GRACE;
@@ -411,6 +431,24 @@ impl Visits {
             });
             self.pair(store, at, tracking, out);
         }
+    }
+
+    /// Which of those who were lost inside somebody who appears is likeliest to be, as a place
+    /// among the lost of a visit, and whether he can have come that far.
+    fn likeliest_lost(
+        &self,
+        began_at: Timestamp,
+        position: Point,
+    ) -> Option<((VisitId, usize), bool)> {
+        let open = self.visits.values().filter(|v| v.left_at.is_none());
+        let lost = open.flat_map(|v| v.lost.iter().enumerate().map(|(i, l)| ((v.id, i), l)));
+        let beyond = lost.map(|(which, lost)| {
+            let way = FOUND_M + FOUND_M_S * began_at.secs_since(lost.at).max(0.0);
+            let far = lost.position.map_or(way, |p| p.distance(position));
+            (far / way, which)
+        });
+        let nearest = beyond.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        nearest.map(|(beyond, which)| (which, beyond <= 1.0))
     }
 
     /// Whether somebody can have come in here at that time.
@@ -428,9 +466,8 @@ impl Visits {
     fn on_track_left(
         &mut self,
         store: &Store,
-        track: TrackId,
-        left_at: Timestamp,
-        zone: ZoneIx,
+        (track, left_at, zone): (TrackId, Timestamp, ZoneIx),
+        tracking: &Tracking,
         out: &mut Vec<VisitChange>,
     ) {
         let gate = store
@@ -447,7 +484,8 @@ impl Visits {
         let shopper = |id: &VisitId| self.visits.get(id).is_some_and(|v| !v.staff);
         let zones = &store.zones[zone.index()];
         if zones.staff && !zones.exit && self.by_track.get(&track).is_some_and(shopper) {
-            self.on_lost(track);
+            let last = tracking.fix_at(track, left_at).map(|f| f.position);
+            self.on_lost(track, left_at, last);
             return;
         }
         let Some(id) = self.by_track.remove(&track) else {
@@ -538,7 +576,7 @@ impl Visits {
         }
     }
 
-    fn on_lost(&mut self, track: TrackId) {
+    fn on_lost(&mut self, track: TrackId, at: Timestamp, position: Option<Point>) {
         self.unadmitted.retain(|u| u.track != track);
         if let Some(visit) = self
             .by_track
@@ -546,11 +584,17 @@ impl Visits {
             .and_then(|id| self.visits.get_mut(&id))
         {
             visit.tracks.remove(&track);
-            visit.lost += 1;
+            visit.lost.push(LostPerson { at, position });
         }
     }
 
-    fn on_merged(&mut self, track: TrackId, into: TrackId, out: &mut Vec<VisitChange>) {
+    fn on_merged(
+        &mut self,
+        track: TrackId,
+        into: TrackId,
+        at: Timestamp,
+        out: &mut Vec<VisitChange>,
+    ) {
         let unadmitted = self.unadmitted.iter().position(|u| u.track == into);
         let (ours, theirs) = (self.by_track.remove(&track), self.of_track(into));
         self.unadmitted.retain(|u| u.track != track);
@@ -567,7 +611,9 @@ impl Visits {
             (Some(ours), Some(_)) => {
                 if let Some(visit) = self.visits.get_mut(&ours) {
                     visit.tracks.remove(&track);
-                    visit.lost += u32::from(visit.tracks.is_empty());
+                    if visit.tracks.is_empty() {
+                        visit.lost.push(LostPerson { at, position: None });
+                    }
                 }
             }
             (None, _) => {}

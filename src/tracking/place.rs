@@ -34,6 +34,8 @@ const GONE_S: f64 = 6.0;
 /// Who was lost this near a way out, metres, and is not seen for so long, seconds, has gone.
 const GONE_M: f64 = 2.0;
 const GONE_UNSEEN_S: f64 = 9.0;
+/// The same where the door there seems to have been shut.
+const SHUT_UNSEEN_S: f64 = 85.0;
 /// How far outside of the hull a person in the store may seem to be, metres.
 const MARGIN_M: f64 = 0.25;
 /// Who walks towards an exit at this pace is on his way out.
@@ -186,6 +188,16 @@ impl Floor {
         let nearest = distances.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         let (distance, zone) = nearest.filter(|(d, _)| *d < GONE_M)?;
         if !person.been_inside || unseen < GONE_UNSEEN_S {
+            return None;
+        }
+        // Nobody goes out through a door that was shut all the time; where doors tell, one that has
+        // told nothing yet was. A door's word can be lost, for long it is not waited.
+        let let_out = |d: &Door| d.open || person.last_seen() - d.last < DOOR_SLACK;
+        let shut = match self.doors.get(&zone) {
+            Some(door) => !let_out(door),
+            None => !self.doors.is_empty(),
+        };
+        if shut && unseen < SHUT_UNSEEN_S {
             return None;
         }
         let way = TimeDelta::from_secs(distance + 0.5);

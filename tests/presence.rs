@@ -155,3 +155,52 @@ fn the_tags_of_a_reader_that_comes_back_have_not_left_but_for_the_one_that_is_mi
         }
     }
 }
+
+#[test]
+fn passers_by_without_end_make_room_for_the_shop_s_own_tags() {
+    let mut open = |_: &str| Ok("gtin,name,price,weight_g\n".to_owned());
+    let store = STORE.replace(
+        "antennas = [{ port = 1, shelf = \"s1\" }]",
+        "antennas = [{ port = 1, shelf = \"s1\" }, { port = 2, gate = \"out\" }]\n\
+         [[gate]]\nid = \"out\"\nzone = \"door\"",
+    );
+    let store = basketd::store::file::read("store.toml", &store, &mut open);
+    let store = Arc::new(store.expect("the store is right").store);
+    let gate = *store.readers[0].antennas.values().nth(1).unwrap();
+    let mut engine = Engine::new(store);
+    engine.show_findings();
+    let mut at = Timestamp::from_micros(1_700_000_000_000_000);
+    for n in 0..400_000_u32 {
+        at += TimeDelta::from_millis(1);
+        let mut epc = [0x35, 0, 0, 0, 0, 1];
+        epc[1..5].copy_from_slice(&n.to_be_bytes());
+        let sensed = Sensed::TagRead(TagRead {
+            epc: Epc::new(&epc).unwrap(),
+            antenna: gate,
+            rssi_dbm: -50.0,
+            count: 1,
+            phase_deg: None,
+        });
+        let captured_at = at;
+        let seen = Observation {
+            captured_at,
+            sensed,
+        };
+        engine.handle(at, Input::Observation(seen));
+    }
+    wake_all(&mut engine, at);
+    let alerts = std::iter::from_fn(|| engine.poll_output())
+        .filter(|o| matches!(o, Output::Event(e) if matches!(e.body, Body::AlertRaised(_))));
+    assert_eq!(alerts.count(), 0);
+    read_from(&mut engine, at, 40, 9);
+    let arrived = std::iter::from_fn(|| engine.poll_output())
+        .filter(|o| matches!(o, Output::Finding(Finding::Tag(TagEvent::Arrived { .. }))));
+    assert_eq!(arrived.count(), 9);
+}
+
+/// Fires whatever the engine asks for up to an instant.
+fn wake_all(engine: &mut Engine, until: Timestamp) {
+    while let Some((due, why)) = engine.poll_timeout().filter(|(due, _)| *due <= until) {
+        engine.handle(due, Input::Timeout(why));
+    }
+}

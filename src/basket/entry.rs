@@ -34,6 +34,10 @@ const UNKNOWN: (f64, f64) = (0.6, 1.8);
 /// How far people differ at one gate, seconds, and how many people that is worth.
 const WITHIN_S: f64 = 0.5;
 const WORTH: f64 = 4.0;
+/// One in so many is not as others at the gate: a slow hand, a door that sticks, a clock that is off
+/// while the gate is learned; and what he teaches of the others.
+const STRANGE: f64 = 0.1;
+const STRANGE_WORTH: f64 = 0.3;
 /// They differ by no less.
 const LEAST_S: f64 = 0.25;
 /// People of late that are remembered.
@@ -69,11 +73,12 @@ impl Lead {
         (mean, (within * within + 1.0 / (known + new)).sqrt())
     }
 
-    fn learn(&mut self, seconds: f64) {
-        self.n += 1.0;
+    /// One more person, who counts as so much of one.
+    fn learn(&mut self, seconds: f64, worth: f64) {
+        self.n += worth;
         let off = seconds - self.mean_s;
-        self.mean_s += off / self.n;
-        self.squares += off * (seconds - self.mean_s);
+        self.mean_s += worth * off / self.n;
+        self.squares += worth * off * (seconds - self.mean_s);
         if self.n > MEMORY {
             self.squares *= MEMORY / self.n;
             self.n = MEMORY;
@@ -98,7 +103,26 @@ impl Leads {
         let seconds = began_at.secs_since(visit.entered_at);
         let z = (seconds - seconds.clamp(mean, mean + late)) / sigma;
         // The root of 2 pi.
-        Some(-0.5 * z * z - libm::log(2.506_628 * sigma + late))
+        let usual = -0.5 * z * z - libm::log(2.506_628 * sigma + late);
+        Some(log_sum_exp([
+            libm::log(1.0 - STRANGE) + usual,
+            libm::log(STRANGE) + Self::strange(seconds, late),
+        ]))
+    }
+
+    /// Log density of somebody's being seen then who is not as others at this gate.
+    fn strange(seconds: f64, late: f64) -> f64 {
+        let (mean, sigma) = Lead::default().next();
+        let z = (seconds - seconds.clamp(mean, mean + late)) / sigma;
+        -0.5 * z * z - libm::log(2.506_628 * sigma + late)
+    }
+
+    /// How likely somebody seen then is as others at this gate.
+    fn is_usual(&self, visit: &Visit, began_at: Timestamp) -> f64 {
+        let all = self.log_density(visit, began_at).unwrap_or(0.0);
+        let seconds = began_at.secs_since(visit.entered_at);
+        let strange = libm::log(STRANGE) + Self::strange(seconds, Self::late(visit));
+        1.0 - libm::exp(strange - all).min(1.0)
     }
 
     /// Log probability that somebody who was admitted with a visit has not been seen by now.
@@ -107,7 +131,9 @@ impl Leads {
             return UNSEEN_LOG;
         };
         let seconds = at.secs_since(visit.entered_at) - TOLD_S;
-        let later = normal_cdf((mean + Self::late(visit) - seconds) / sigma);
+        let (mean0, sigma0) = Lead::default().next();
+        let after = |mean, sigma| normal_cdf((mean + Self::late(visit) - seconds) / sigma);
+        let later = (1.0 - STRANGE) * after(mean, sigma) + STRANGE * after(mean0, sigma0);
         log_sum_exp([libm::log(later.max(1e-12)), UNSEEN_LOG])
     }
 
@@ -203,7 +229,8 @@ impl Visits {
                 && let Some(gate) = visit.gate.filter(|_| mistaken < CLEAR && visit.party == 1)
             {
                 let seconds = u.began_at.secs_since(visit.entered_at);
-                self.leads.0.entry(gate).or_default().learn(seconds);
+                let worth = self.leads.is_usual(visit, u.began_at).max(STRANGE_WORTH);
+                self.leads.0.entry(gate).or_default().learn(seconds, worth);
             }
             if let Some(visit) = self.visits.get_mut(&id) {
                 visit.doubt += (1.0 - visit.doubt) * mistaken;
@@ -331,7 +358,7 @@ mod tests {
 
     fn lead(seen: &[f64]) -> Lead {
         let mut lead = Lead::default();
-        seen.iter().for_each(|s| lead.learn(*s));
+        seen.iter().for_each(|s| lead.learn(*s, 1.0));
         lead
     }
 

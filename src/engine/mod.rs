@@ -2,6 +2,7 @@
 //! the sensors and reads no clock; what it wants to be woken for it says. Frozen and thawed, it
 //! goes on as if nothing had happened.
 
+mod clocks;
 mod command;
 mod outage;
 pub mod snapshot;
@@ -28,6 +29,7 @@ use crate::store::{Store, View};
 use crate::tracking::{TrackEvent, Tracking};
 use crate::units::{TimeDelta, Timestamp};
 
+use self::clocks::{Clocks, Told};
 use self::outage::Outages;
 use self::source::Alerts;
 pub use self::succession::Past;
@@ -87,6 +89,7 @@ struct State {
     stock: Stock,
     alerts: Alerts,
     outages: Outages,
+    clocks: Clocks,
     /// Visits of a state that was lost, until they are closed.
     past: Vec<PastVisit>,
     /// The time of the last input.
@@ -121,6 +124,7 @@ impl Engine {
             stock: Stock::default(),
             alerts: Alerts::default(),
             outages: Outages::default(),
+            clocks: Clocks::new(&store),
             past: Vec::new(),
             now: None,
         };
@@ -219,12 +223,20 @@ impl Engine {
         }: Observation,
     ) {
         let store = Arc::clone(&self.store);
+        let clocks = &mut self.state.clocks;
+        let (captured_at, told) = clocks.right(&store, at, captured_at, &sensed);
+        if let Some(told) = told {
+            self.on_clock(at, told, clocks::name(&store, &sensed));
+        }
         match sensed {
             Sensed::TagRead(read) => {
                 let mut found = Vec::new();
                 self.state
                     .presence
                     .on_read(&store, at, captured_at, &read, &mut found);
+                if self.state.presence.take_refused() {
+                    self.alert(at, "too-many-tags", "error", "engine");
+                }
                 self.on_tags(at, found);
             }
             Sensed::Detections(seen) => match store.cameras[seen.camera.index()].view {
@@ -267,6 +279,17 @@ impl Engine {
             }
             Sensed::Door { .. } => {}
         }
+    }
+
+    /// A sensor's clock is seen to be off, or to be right again.
+    fn on_clock(&mut self, at: Timestamp, told: Told, sensor: Option<String>) {
+        let Some(sensor) = sensor else { return };
+        let alert = Alert::new("clock-off", "warning", &sensor);
+        let body = match told {
+            Told::Off => Body::AlertRaised(alert),
+            Told::Right => Body::AlertCleared(alert),
+        };
+        self.tell(at, body);
     }
 
     fn on_tags(&mut self, at: Timestamp, found: Vec<TagEvent>) {

@@ -18,6 +18,8 @@ use crate::units::{TimeDelta, Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Outages(BTreeMap<String, Timestamp>);
 
+/// So many lost messages of one sensor are passed over: under a second of a camera or a scale.
+const LOST_MAX: u64 = 5;
 const UNSEEN: TimeDelta = TimeDelta::from_millis(UNSEEN_MS as i64);
 
 impl Outages {
@@ -75,6 +77,26 @@ impl Engine {
             _ => {}
         }
         if was_away.is_some_and(|since| at - since > UNSEEN) {
+            self.state.baskets.force(Forced::SensorsAway);
+        }
+    }
+
+    /// Messages of a sensor were lost. A few are as good as none: what they would have told, the
+    /// next ones tell. More may have hidden a take, and a reader's tags were not silent by
+    /// themselves.
+    pub(super) fn on_gap(&mut self, at: Timestamp, source: &str, lost: u64) {
+        let store = self.share_store();
+        if !sees(&store, source) {
+            return;
+        }
+        if let Some(("rfid", id)) = source.split_once('/')
+            && let Some(reader) = store.reader_by_id(id)
+        {
+            for away in [true, false] {
+                self.state.presence.on_reader(&store, reader, at, away);
+            }
+        }
+        if lost > LOST_MAX {
             self.state.baskets.force(Forced::SensorsAway);
         }
     }

@@ -146,7 +146,7 @@ impl Engine {
                     self.state.baskets.force(Forced::SensorsAway);
                 }
             }
-            SourceReport::Gap { .. } => {}
+            SourceReport::Gap { source, lost, .. } => self.on_gap(at, &source, lost),
         }
     }
 }

@@ -112,14 +112,19 @@ pub struct Presence {
     /// Products of tags that have been at home; follows from the tags and the store.
     #[serde(skip)]
     known: BTreeSet<Gtin>,
-    /// Tags not taken in because too many are known.
-    refused: u64,
+    /// There was no room for another tag; until when none is looked for.
+    full_until: Option<Timestamp>,
+    /// A tag was refused for want of room, and nobody has been told.
+    refused: bool,
 }
 
 /// Pauses of an antenna between these lengths show that its reader visits ports in turn.
 const PAUSE: TimeDelta = TimeDelta::from_millis(450);
-/// More tags than this are not followed; the longest unheard make room.
-const TAGS_MAX: usize = 100_000;
+/// More tags than this are not followed; those that are nowhere in the shop make room, the longest
+/// unheard first.
+const TAGS_MAX: usize = 150_000;
+/// Where no tag makes room none is looked for so soon again.
+const FULL: TimeDelta = TimeDelta::from_millis(60_000);
 
 impl Presence {
     pub fn new(store: &Store) -> Self {
@@ -132,7 +137,8 @@ impl Presence {
             waiting: BTreeMap::new(),
             lag: TimeDelta::ZERO,
             known: BTreeSet::new(),
-            refused: 0,
+            full_until: None,
+            refused: false,
         }
     }
 
@@ -158,11 +164,12 @@ impl Presence {
         for epc in self.waiting.remove(&read.antenna).unwrap_or_default() {
             self.due.insert((at, epc));
         }
-        let full = self.tags.len() >= TAGS_MAX;
+        let full = self.tags.len() >= TAGS_MAX
+            && !self.tags.contains_key(&read.epc)
+            && !self.make_room(at);
         let tag = match self.tags.entry(read.epc) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(_) if full => {
-                self.refused += 1;
                 return;
             }
             Entry::Vacant(new) => {
@@ -217,6 +224,34 @@ impl Presence {
                 }
             }
         }
+    }
+
+    /// Forgets tags that are nowhere in the shop, the longest unheard first: passers-by before
+    /// stock that has left. Tags at home stay. Whether there is room now.
+    fn make_room(&mut self, at: Timestamp) -> bool {
+        if self.full_until.is_some_and(|until| at < until) {
+            return false;
+        }
+        let homeless = self
+            .tags
+            .iter()
+            .filter(|(_, tag)| !matches!(tag.standing(), Standing::Home(_)));
+        let mut homeless: Vec<(bool, Timestamp, Epc)> = homeless
+            .map(|(epc, tag)| (tag.was_found(), tag.last_heard(), *epc))
+            .collect();
+        homeless.sort_unstable();
+        for (_, _, epc) in homeless.into_iter().take(TAGS_MAX / 16) {
+            self.tags.remove(&epc);
+        }
+        let room = self.tags.len() < TAGS_MAX;
+        self.full_until = (!room).then_some(at + FULL);
+        self.refused |= !room;
+        room
+    }
+
+    /// Whether a tag has been refused for want of room since this was last asked.
+    pub fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
     }
 
     /// A reader has come or gone: with it go its antennas, and no tag.

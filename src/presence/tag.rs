@@ -169,6 +169,12 @@ impl Tag {
         self.last_home
     }
 
+    /// When any antenna heard it last.
+    pub(super) fn last_heard(&self) -> Timestamp {
+        let heard = self.heard.iter().map(|h| h.last);
+        heard.fold(self.last_home.max(self.away_since), Timestamp::max)
+    }
+
     pub(super) fn standing(&self) -> Standing {
         self.standing
     }

@@ -105,6 +105,20 @@ impl Sub<TimeDelta> for Timestamp {
     }
 }
 
+impl Add for TimeDelta {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sub for TimeDelta {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
 impl Neg for TimeDelta {
     type Output = Self;
     fn neg(self) -> Self {

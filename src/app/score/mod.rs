@@ -2,15 +2,21 @@
 //! `basket.closed` or `basket.adjusted`; visits are paired with the truth by token, those of one
 //! token in the order of leaving, and anonymous ones by the nearest time of leaving within 45 s.
 
+mod pair;
+mod read;
+mod table;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+pub use self::pair::pair;
+pub use self::read::{Action, ActionKind, Receipt, Truth, receipts, truths};
+use self::table::table;
 use crate::gs1::Gtin;
 use crate::units::signal::{median, round_to};
-use crate::units::{TimeDelta, Timestamp};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,77 +30,6 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
 }
-
-/// A line of `truth.jsonl`: what a visit carried out.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Truth {
-    pub token: Option<String>,
-    pub items: BTreeMap<Gtin, u32>,
-    pub left_at: Timestamp,
-    /// What was taken and put back when, where the truth says it.
-    #[serde(default)]
-    pub events: Vec<Action>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Action {
-    pub at: Timestamp,
-    pub gtin: Gtin,
-    pub kind: ActionKind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ActionKind {
-    Taken,
-    Returned,
-}
-
-#[derive(Debug, Deserialize)]
-struct Published {
-    #[serde(rename = "type")]
-    kind: String,
-    time: Timestamp,
-    data: serde_json::Value,
-}
-
-#[derive(Debug, Deserialize)]
-struct PublishedBasket {
-    visit: String,
-    #[serde(default)]
-    token: Option<String>,
-    left_at: Option<Timestamp>,
-    lines: Vec<PublishedLine>,
-    decision: String,
-    #[serde(default)]
-    confidence: Option<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-struct PublishedLine {
-    gtin: Gtin,
-    quantity: u32,
-    #[serde(default)]
-    confidence: Option<f64>,
-}
-
-/// A visit's receipt as it stood at the end.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Receipt {
-    pub visit: String,
-    pub token: Option<String>,
-    pub left_at: Timestamp,
-    pub closed_at: Timestamp,
-    pub items: BTreeMap<Gtin, u32>,
-    pub settled: bool,
-    /// How likely each line is right, where the event says it.
-    pub lines: Vec<(Gtin, f64)>,
-    /// How likely the whole is right, where the event says it.
-    pub confidence: Option<f64>,
-}
-
-/// How far apart the times of leaving of an anonymous visit and its truth may lie.
-const ANONYMOUS_WINDOW: TimeDelta = TimeDelta::from_millis(45_000);
 
 /// The figures; shares are of 1, times in seconds, `None` where there is nothing to share.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -148,101 +83,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn text(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| path.display().to_string())
-}
-
-/// The truth as a file has it; `name` is how problems name that.
-pub fn truths(name: &str, text: &str) -> anyhow::Result<Vec<Truth>> {
-    lines(text)
-        .map(|(n, line)| serde_json::from_str(line).with_context(|| format!("{name}:{n}")))
-        .collect()
-}
-
-fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let numbered = text.lines().enumerate().map(|(i, l)| (i + 1, l));
-    numbered.filter(|(_, l)| !l.trim().is_empty())
-}
-
-/// The receipts of a file of events, as they stand at its end; `name` is how problems name it.
-pub fn receipts(name: &str, text: &str) -> anyhow::Result<Vec<Receipt>> {
-    let mut by_visit: BTreeMap<String, Receipt> = BTreeMap::new();
-    for (n, line) in lines(text) {
-        let place = || format!("{name}:{n}");
-        let event: Published = serde_json::from_str(line).with_context(place)?;
-        if !matches!(
-            event.kind.as_str(),
-            "basketd.basket.closed" | "basketd.basket.adjusted"
-        ) {
-            continue;
-        }
-        let basket: PublishedBasket = serde_json::from_value(event.data).with_context(place)?;
-        let visit = basket.visit.clone();
-        let before = by_visit.get(&visit);
-        if before.is_none() && basket.left_at.is_none() {
-            anyhow::bail!("{}: visit {visit} was adjusted but never closed", place());
-        }
-        let receipt = receipt(event.time, basket, before);
-        by_visit.insert(visit, receipt);
-    }
-    let mut receipts: Vec<Receipt> = by_visit.into_values().collect();
-    receipts.sort_by(|a, b| (a.left_at, &a.token).cmp(&(b.left_at, &b.token)));
-    Ok(receipts)
-}
-
-/// What a closed or adjusted basket makes of the receipt before it.
-fn receipt(at: Timestamp, basket: PublishedBasket, before: Option<&Receipt>) -> Receipt {
-    let mut items = BTreeMap::new();
-    for line in &basket.lines {
-        *items.entry(line.gtin).or_insert(0) += line.quantity;
-    }
-    let lines = basket.lines.iter();
-    let lines = lines.filter_map(|line| Some((line.gtin, line.confidence?)));
-    let closed = match (basket.left_at, before) {
-        (None, Some(before)) => (before.token.clone(), before.left_at, before.closed_at),
-        (left_at, _) => (basket.token, left_at.unwrap_or(at), at),
-    };
-    let (token, left_at, closed_at) = closed;
-    Receipt {
-        visit: basket.visit,
-        token,
-        left_at,
-        closed_at,
-        items,
-        settled: basket.decision == "settle",
-        lines: lines.collect(),
-        confidence: basket.confidence,
-    }
-}
-
-/// For each truth the place of its receipt.
-pub fn pair(truth: &[Truth], receipts: &[Receipt]) -> Vec<Option<usize>> {
-    let mut order: Vec<usize> = (0..truth.len()).collect();
-    order.sort_by_key(|i| truth[*i].left_at);
-    let mut used = vec![false; receipts.len()];
-    let mut paired = vec![None; truth.len()];
-    for t in &order {
-        let same = |r: &usize| !used[*r] && receipts[*r].token == truth[*t].token;
-        if truth[*t].token.is_some() {
-            paired[*t] = (0..receipts.len()).find(same);
-        }
-        if let Some(r) = paired[*t] {
-            used[r] = true;
-        }
-    }
-    let mut near: Vec<(TimeDelta, usize, usize)> = Vec::new();
-    for t in order.into_iter().filter(|t| truth[*t].token.is_none()) {
-        for r in (0..receipts.len()).filter(|r| receipts[*r].token.is_none()) {
-            let apart = truth[t].left_at - receipts[r].left_at;
-            near.push((apart.max(-apart), t, r));
-        }
-    }
-    near.sort();
-    for (apart, t, r) in near {
-        if apart <= ANONYMOUS_WINDOW && !used[r] && paired[t].is_none() {
-            paired[t] = Some(r);
-            used[r] = true;
-        }
-    }
-    paired
 }
 
 /// Measures receipts against what really happened.
@@ -346,53 +186,10 @@ impl Score {
     }
 }
 
-fn table(s: &Score) -> String {
-    let share = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
-    let seconds = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.2} s"));
-    let rows = [
-        (
-            "visits",
-            format!(
-                "{} ({} without receipt, {} unexpected)",
-                s.visits, s.without_receipt, s.unexpected
-            ),
-        ),
-        (
-            "items",
-            format!(
-                "{} carried out, {} charged, {} right",
-                s.items, s.charged, s.right
-            ),
-        ),
-        ("precision", share(s.precision)),
-        ("recall", share(s.recall)),
-        ("F1", share(s.f1)),
-        (
-            "exact receipts",
-            format!("{} ({})", s.exact, share(s.exact_share)),
-        ),
-        (
-            "settled without review",
-            format!("{} ({})", s.settled, share(s.settled_share)),
-        ),
-        (
-            "wrong among the settled",
-            format!("{} ({})", s.settled_wrong, share(s.settled_wrong_share)),
-        ),
-        (
-            "cross-charged items",
-            format!("{} ({})", s.cross_charged, share(s.cross_charged_share)),
-        ),
-        ("leaving to closed, median", seconds(s.close_median_s)),
-        ("leaving to closed, p95", seconds(s.close_p95_s)),
-    ];
-    rows.map(|(name, value)| format!("{name:<26} {value}"))
-        .join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::{TimeDelta, Timestamp};
 
     fn gtin(n: u64) -> Gtin {
         Gtin::from_payload(n).unwrap()

@@ -785,6 +785,45 @@ fn a_model_of_other_shapes_refuses_the_replay() {
     }
 }
 
+/// A scale that is declared first and speaks last, and log times that run back.
+#[test]
+fn channels_declared_up_front_keep_their_messages() {
+    let read = br#"{"epc": "30AA", "antenna": 1, "rssi_dbm": -50}"#;
+    let seen = br#"{"width": 640, "height": 360, "detections": []}"#;
+    let declared = || {
+        [
+            raw::head(),
+            raw::schema(1, "basketd.Weight"),
+            raw::schema(2, "basketd.Detections"),
+            raw::schema(3, "basketd.TagRead"),
+            raw::channel(1, 1, SCALE, "json"),
+            raw::channel(2, 2, CAMERA, "json"),
+            raw::channel(3, 3, READER, "json"),
+        ]
+        .concat()
+    };
+    let at = |s: u64| BEGIN_NS + s * 1_000_000_000;
+    let message = |channel, s, data: &[u8]| raw::message(channel, at(s), at(s), data);
+    for order in [[3, 2, 1], [1, 2, 3], [2, 1, 3]] {
+        // The second file is sorted: its first message is its last.
+        for times in [[0, 1, 2], [2, 1, 0]] {
+            let messages = order.iter().zip(times).map(|(channel, s)| match channel {
+                1 => message(1, s, WEIGHT),
+                2 => message(2, s, seen),
+                _ => message(3, s, read),
+            });
+            let messages: Vec<u8> = messages.flatten().collect();
+            let file = [declared(), messages, raw::end()].concat();
+            let (code, text) = replayed(&file, KIOSK_STORE);
+            let told = "3 messages: 1 tag reads, 1 weights, 1 frames";
+            assert!(
+                code == 0 && text.contains(told),
+                "{order:?} {times:?}: {text}"
+            );
+        }
+    }
+}
+
 #[test]
 fn every_compression_is_read() {
     use mcap::{Compression, WriteOptions};

@@ -11,6 +11,7 @@ mod journal_id;
 pub mod load;
 mod probe;
 pub mod replay;
+mod routes;
 mod run;
 mod schema;
 pub mod score;

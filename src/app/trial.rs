@@ -6,12 +6,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::routes::Routes;
 use crate::engine::{Engine, Input, Output};
 use crate::recording::{self, Message, RecordingError};
 use crate::store::Store;
 use crate::units::Timestamp;
 use crate::wire::event::{Origin, encode};
-use crate::wire::message::{Decoded, Route, capture_time, decode, route};
+use crate::wire::message::{Decoded, Route, capture_time, decode};
 
 /// What the engine is given of a recording, in its order.
 #[derive(Debug, Clone)]
@@ -34,22 +35,18 @@ impl Tape {
             timers_journaled: facts.timers_journaled(),
             ignored: 0,
         };
-        let mut routes = Vec::new();
+        let mut routes = Routes::default();
         recording::read(&paths, &facts, |message| {
             tape.take(store, &mut routes, message);
         })?;
         Ok(tape)
     }
 
-    fn take(&mut self, store: &Store, routes: &mut Vec<Route>, message: &Message<'_>) {
+    fn take(&mut self, store: &Store, routes: &mut Routes, message: &Message<'_>) {
         let at = Timestamp::from_nanos(message.log_time);
         let published = Timestamp::from_nanos(message.publish_time);
         let captured_at = capture_time(at, published).unwrap_or(at);
-        let c = message.channel;
-        while routes.len() <= c.number {
-            routes.push(route(store, &c.topic, &c.schema, &c.encoding));
-        }
-        let decoded = match &routes[c.number] {
+        let decoded = match routes.of(store, message.channel) {
             Route::Ignored(_) => None,
             known => decode(store, known, captured_at, message.payload).ok(),
         };

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Summary, journaled};
+use crate::app::routes::Routes;
 use crate::basket::event::Event;
 use crate::clock::Stopwatch;
 use crate::engine::{Engine, Input, Output};
@@ -19,7 +20,7 @@ use crate::uplink::Sending;
 use crate::vision::{Backend, CameraModel, Choice, Frame, FrameRunner, Manifest, Pool};
 use crate::wire::event::{Origin, encode};
 use crate::wire::message::{
-    Decoded, NOT_SOLD, Route, capture_time, decode, decode_image, keep_known, route,
+    Decoded, NOT_SOLD, Route, capture_time, decode, decode_image, keep_known,
 };
 use crate::wire::topic::{Address, address};
 
@@ -59,8 +60,7 @@ pub(super) struct Player {
     blind: BTreeSet<CameraIx>,
     /// Only deadlines in the recording fire.
     timers_journaled: bool,
-    /// By the channel's number.
-    routes: Vec<Route>,
+    routes: Routes,
     pace: Option<Pace>,
     next_track_at: Option<Timestamp>,
     /// The last event's number.
@@ -152,7 +152,7 @@ impl Player {
             inferred,
             blind,
             timers_journaled: facts.timers_journaled(),
-            routes: Vec::new(),
+            routes: Routes::default(),
             pace: None,
             next_track_at: None,
             last_n: 0,
@@ -242,13 +242,7 @@ impl Player {
         let published = Timestamp::from_nanos(message.publish_time);
         let captured_at = capture_time(at, published).unwrap_or(at);
         self.summary.on_message(at);
-        let number = message.channel.number;
-        while self.routes.len() <= number {
-            let c = message.channel;
-            self.routes
-                .push(route(self.engine.store(), &c.topic, &c.schema, &c.encoding));
-        }
-        let decoded = match &self.routes[number] {
+        let decoded = match self.routes.of(self.engine.store(), message.channel) {
             Route::Ignored(why) => {
                 self.summary.lose(why, 1);
                 return;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::kept::Kept;
 use super::{pending, rows};
+use crate::app::routes::Routes;
 use crate::basket::succession::PastVisit;
 use crate::engine::succession::Past;
 use crate::engine::{Engine, Input, Output};
@@ -26,7 +27,7 @@ use crate::recording::{self, Message};
 use crate::store::Store;
 use crate::units::Timestamp;
 use crate::wire::event::Origin;
-use crate::wire::message::{Decoded, Route, decode, route};
+use crate::wire::message::{Decoded, decode};
 
 /// What a run begins with.
 pub(super) struct Recovered {
@@ -181,7 +182,7 @@ fn replayed(
             .collect(),
         inputs: 0,
         last_at: None,
-        routes: Vec::new(),
+        routes: Routes::default(),
     };
     replay.last_at = replay.engine.now();
     for (i, file) in files.iter().enumerate().skip(start.place) {
@@ -247,8 +248,7 @@ struct Replay<'a> {
     rows: Vec<Row>,
     inputs: u64,
     last_at: Option<Timestamp>,
-    /// By the channel's number.
-    routes: Vec<Route>,
+    routes: Routes,
 }
 
 impl Replay<'_> {
@@ -274,12 +274,7 @@ impl Replay<'_> {
     fn take(&mut self, message: &Message<'_>) {
         let at = Timestamp::from_nanos(message.log_time);
         let captured_at = Timestamp::from_nanos(message.publish_time);
-        while self.routes.len() <= message.channel.number {
-            let c = message.channel;
-            self.routes
-                .push(route(&self.store, &c.topic, &c.schema, &c.encoding));
-        }
-        let known = &self.routes[message.channel.number];
+        let known = self.routes.of(&self.store, message.channel);
         let input = match decode(&self.store, known, captured_at, message.payload) {
             Ok(Decoded::Input(input) | Decoded::Partly(input, _)) => input,
             Ok(Decoded::Image(_)) | Err(_) => return,

@@ -11,6 +11,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use basketd::recording::writer::RecordingWriter;
 use image::{ImageFormat, RgbImage};
 
 const KIOSK_STORE: &str = "config/kiosk/store.toml";
@@ -820,6 +821,64 @@ fn channels_declared_up_front_keep_their_messages() {
                 code == 0 && text.contains(told),
                 "{order:?} {times:?}: {text}"
             );
+        }
+    }
+}
+
+/// A recording of two topics in three chunks: as its writer leaves it when it is killed, and
+/// finished.
+fn in_chunks() -> [Vec<u8>; 2] {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let out = std::fs::File::create(file.path()).unwrap();
+    let mut writer = RecordingWriter::new(out, &std::collections::BTreeMap::new()).unwrap();
+    let seen = br#"{"width": 640, "height": 360, "detections": []}"#;
+    for chunk in 0..3 {
+        for i in 0..100 {
+            let at = BEGIN_NS + (chunk * 100 + i) * 100_000_000;
+            let weight = writer.json(SCALE, "basketd.Weight", at, at, WEIGHT);
+            weight.unwrap();
+            if chunk > 0 {
+                let frame = writer.json(CAMERA, "basketd.Detections", at, at, seen);
+                frame.unwrap();
+            }
+        }
+        writer.flush().unwrap();
+    }
+    let cut = std::fs::read(file.path()).unwrap();
+    writer.finish().unwrap();
+    [cut, std::fs::read(file.path()).unwrap()]
+}
+
+/// The bytes that each chunk takes.
+fn chunks(file: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let (mut at, mut chunks) = (raw::MAGIC.len(), Vec::new());
+    while let Some(length) = file.get(at + 1..at + 9) {
+        let length = u64::from_le_bytes(length.try_into().unwrap()) as usize;
+        let body = at + 9..at + 9 + length;
+        match file[at] {
+            6 => chunks.push(body.clone()),
+            15 => break,
+            _ => {}
+        }
+        at = body.end;
+    }
+    chunks
+}
+
+#[test]
+fn a_damaged_chunk_loses_its_own_messages_alone() {
+    for file in in_chunks() {
+        let chunks = chunks(&file);
+        assert_eq!(chunks.len(), 3);
+        let left = [(200, 200), (200, 100), (200, 100)];
+        for (chunk, (weights, frames)) in chunks.iter().zip(left) {
+            let mut damaged = file.clone();
+            damaged[chunk.end - 20] ^= 1;
+            let (code, text) = replayed(&damaged, KIOSK_STORE);
+            let told = format!(" {weights} weights, {frames} frames");
+            assert!(code == 0 && text.contains(&told), "{told}: {text}");
+            assert!(text.contains("1 x ") && text.contains("left out"), "{text}");
+            assert!(!text.contains("does not declare"), "{text}");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Recorded sensor files (MCAP): what they hold, and their messages in the order of `log_time`.
 //!
 //! A file cut short is read up to its last whole record; a chunk that is damaged is left out;
-//! both are told and counted. Memory is bounded by the largest chunk, except for a file whose
+//! both are told and counted. What such a chunk declared is taken from the file's summary, or from
+//! the metadata that our own writer puts beside its chunks. Memory is bounded by the largest chunk, except for a file whose
 //! messages are not in order: it is sorted in memory, up to [`SORTED_MAX`] bytes.
 
+mod declared;
 mod facts;
 pub mod journal;
 mod records;
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use mcap::records::Record;
 
+use self::declared::{Declaration, Known};
 pub use self::facts::{Facts, Topic, facts};
 use self::records::records;
 
@@ -158,8 +161,9 @@ struct Channels {
 }
 
 impl Channels {
-    fn number(&mut self, topic: &str, schema: &str, encoding: &str) -> usize {
-        let key = [topic, schema, encoding].map(str::to_owned);
+    fn number(&mut self, declared: &Declaration) -> usize {
+        let parts = [&declared.topic, &declared.schema, &declared.encoding];
+        let key = parts.map(String::clone);
         *self.numbers.entry(key).or_insert_with_key(|key| {
             let number = self.known.len();
             let [topic, schema, encoding] = key.clone();
@@ -180,24 +184,24 @@ fn read_file(
     notices: &mut Notices,
     each: &mut impl FnMut(&Message<'_>),
 ) -> Result<(), RecordingError> {
-    let mut schemas: BTreeMap<u16, String> = BTreeMap::new();
-    let mut by_id: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut known = Known::of_summary(path);
+    let mut numbers: BTreeMap<u16, usize> = BTreeMap::new();
     let mut orphans = 0;
     records(path, notices, &mut |record| match record {
-        Record::Schema { header, .. } => {
-            schemas.insert(header.id, header.name);
-        }
+        Record::Schema { header, .. } => known.on_schema(header),
         Record::Channel(channel) => {
-            let none = String::new();
-            let schema = schemas.get(&channel.schema_id).unwrap_or(&none);
-            let number = channels.number(&channel.topic, schema, &channel.message_encoding);
-            by_id.insert(channel.id, number);
+            numbers.remove(&channel.id);
+            known.on_channel(channel);
         }
+        Record::Metadata(metadata) => known.on_metadata(&metadata),
         Record::Message { header, data } => {
-            let known = by_id
-                .get(&header.channel_id)
-                .and_then(|n| channels.known.get(*n));
-            match known {
+            let id = header.channel_id;
+            let number = numbers.get(&id).copied().or_else(|| {
+                let number = channels.number(known.channel(id)?);
+                numbers.insert(id, number);
+                Some(number)
+            });
+            match number.and_then(|number| channels.known.get(number)) {
                 Some(channel) => each(&Message {
                     log_time: header.log_time,
                     publish_time: header.publish_time,

@@ -1,4 +1,8 @@
 //! Writing a recording: profile `basketd`, chunks compressed with zstd.
+//!
+//! A channel is declared once, in the chunk of its first message, and again where damage to that
+//! chunk does not reach: in the summary of a finished file, and at a flush after it in metadata
+//! `basketd.channels`, outside of chunks, for files whose writer is killed.
 
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
@@ -7,12 +11,15 @@ use mcap::records::MessageHeader;
 use mcap::write::{Metadata, WriteOptions};
 use mcap::{Attachment, McapResult, Writer};
 
+use super::declared::{Declaration, Declared};
+
 /// A recording being written. Nothing is whole before [`RecordingWriter::finish`], but what was
 /// flushed survives a cut.
 pub struct RecordingWriter<W: Write + Seek> {
     writer: Writer<W>,
     /// By topic, schema and encoding.
     channels: BTreeMap<[String; 3], u16>,
+    declared: Declared,
     sequence: u32,
 }
 
@@ -34,6 +41,7 @@ impl<W: Write + Seek> RecordingWriter<W> {
         Ok(Self {
             writer,
             channels: BTreeMap::new(),
+            declared: Declared::default(),
             sequence: 0,
         })
     }
@@ -90,11 +98,19 @@ impl<W: Write + Seek> RecordingWriter<W> {
         if let Some(channel) = self.channels.get(&key) {
             return Ok(*channel);
         }
-        let schema = self.writer.add_schema(schema, schema_encoding, text)?;
+        let schema_id = self.writer.add_schema(schema, schema_encoding, text)?;
         let channel = self
             .writer
-            .add_channel(schema, topic, encoding, &BTreeMap::new())?;
+            .add_channel(schema_id, topic, encoding, &BTreeMap::new())?;
         self.channels.insert(key, channel);
+        let (topic, schema) = (topic.to_owned(), schema.to_owned());
+        let declaration = Declaration {
+            topic,
+            schema,
+            schema_id,
+            encoding: encoding.to_owned(),
+        };
+        self.declared.add(channel, declaration);
         Ok(channel)
     }
 
@@ -128,6 +144,9 @@ impl<W: Write + Seek> RecordingWriter<W> {
 
     /// Ends the chunk: what stands before is whole for whoever reads the file after a cut.
     pub fn flush(&mut self) -> McapResult<()> {
+        if let Some(metadata) = self.declared.untold() {
+            self.writer.write_metadata(&metadata)?;
+        }
         self.writer.flush()
     }
 

@@ -156,6 +156,11 @@ struct Solver<'s> {
     next_look_s: f64,
 }
 
+fn carried(items: BTreeMap<Gtin, u32>) -> BTreeMap<Gtin, u64> {
+    let held = items.into_iter().filter(|(_, n)| *n > 0);
+    held.map(|(gtin, n)| (gtin, n.into())).collect()
+}
+
 /// The receipts that the naive solver makes of a recording.
 pub(crate) fn receipts(store: &Store, recording: &Path) -> Vec<Receipt> {
     let paths = [recording.to_owned()];
@@ -193,7 +198,7 @@ pub(crate) fn receipts(store: &Store, recording: &Path) -> Vec<Receipt> {
             token: v.token,
             left_at: at(v.closed_s.unwrap_or(end)),
             closed_at: at(v.closed_s.unwrap_or(end)),
-            items: v.items.into_iter().filter(|(_, n)| *n > 0).collect(),
+            items: carried(v.items),
             settled: true,
             lines: Vec::new(),
             confidence: None,

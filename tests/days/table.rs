@@ -75,7 +75,7 @@ fn interval(days: &[Played]) -> (f64, f64) {
             right += 2 * s.right;
             sum += s.items + s.charged;
         }
-        f1s.push(f64::from(right) / f64::from(sum.max(1)));
+        f1s.push(right as f64 / sum.max(1) as f64);
     }
     let tail = |f1s: &mut Vec<f64>, thousandth: usize| {
         f1s.sort_by(f64::total_cmp);

@@ -5,16 +5,18 @@
 mod pair;
 mod read;
 mod table;
+mod wrong;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use serde::Serialize;
 
 pub use self::pair::pair;
-pub use self::read::{Action, ActionKind, Receipt, Truth, receipts, truths};
-use self::table::table;
+pub use self::read::{Action, ActionKind, Items, Receipt, Truth, receipts, truths};
+use self::table::{table, wrong_table};
+use self::wrong::{Wrong, wrong};
 use crate::gs1::Gtin;
 use crate::units::signal::{median, round_to};
 
@@ -39,9 +41,9 @@ pub struct Score {
     /// Visits with a receipt and no truth, and the other way round.
     pub unexpected: u32,
     pub without_receipt: u32,
-    pub items: u32,
-    pub charged: u32,
-    pub right: u32,
+    pub items: u64,
+    pub charged: u64,
+    pub right: u64,
     pub precision: Option<f64>,
     pub recall: Option<f64>,
     pub f1: Option<f64>,
@@ -54,7 +56,7 @@ pub struct Score {
     pub settled_wrong: u32,
     pub settled_wrong_share: Option<f64>,
     /// Items on another shopper's receipt than the one who carried them out.
-    pub cross_charged: u32,
+    pub cross_charged: u64,
     pub cross_charged_share: Option<f64>,
     pub close_median_s: Option<f64>,
     pub close_p95_s: Option<f64>,
@@ -72,13 +74,53 @@ pub struct Score {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let truth = truths(&args.truth.display().to_string(), &text(&args.truth)?)?;
     let receipts = receipts(&args.events.display().to_string(), &text(&args.events)?)?;
-    let score = score(&truth, &receipts);
+    ensure!(
+        !truth.is_empty(),
+        "{}: holds no visit, so that nothing can be measured",
+        args.truth.display()
+    );
+    let paired = pair(&truth, &receipts);
+    if let Some(why) = strange(&truth, &receipts, &paired) {
+        let (truth, events) = (args.truth.display(), args.events.display());
+        super::print_err(&format!(
+            "{truth}: {why} of {events}: it is probably the truth of another recording"
+        ));
+    }
+    let told = Told {
+        score: &score(&truth, &receipts),
+        wrong: wrong(&truth, &receipts, &paired),
+    };
     super::print(&if args.json {
-        serde_json::to_string(&score)?
+        serde_json::to_string(&told)?
     } else {
-        table(&score)
+        format!("{}{}", table(told.score), wrong_table(&told.wrong))
     });
     Ok(())
+}
+
+/// All that is told, as `--json` has it.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    score: &'a Score,
+    wrong: Vec<Wrong<'a>>,
+}
+
+/// Why a truth is probably another recording's than the receipts.
+fn strange(
+    truth: &[Truth],
+    receipts: &[Receipt],
+    paired: &[Option<usize>],
+) -> Option<&'static str> {
+    if receipts.is_empty() {
+        return None;
+    }
+    let with_token = || truth.iter().zip(paired).filter(|(t, _)| t.token.is_some());
+    if with_token().next().is_some() && with_token().all(|(_, r)| r.is_none()) {
+        return Some("no token in it is that of a receipt");
+    }
+    let none = paired.iter().all(Option::is_none);
+    none.then_some("none of its visits left at the time of a receipt")
 }
 
 fn text(path: &Path) -> anyhow::Result<String> {
@@ -92,8 +134,8 @@ pub fn score(truth: &[Truth], receipts: &[Receipt]) -> Score {
         visits: truth.len() as u32,
         ..Score::default()
     };
-    let (mut missing, mut wrong) = (BTreeMap::new(), BTreeMap::new());
-    let none = BTreeMap::new();
+    let (mut missing, mut wrong) = (Items::new(), Items::new());
+    let none = Items::new();
     for (t, r) in truth.iter().zip(&paired) {
         let receipt = r.and_then(|r| receipts.get(r));
         s.without_receipt += u32::from(receipt.is_none());
@@ -109,20 +151,29 @@ pub fn score(truth: &[Truth], receipts: &[Receipt]) -> Score {
         }
     }
     s.settled_all = s.settled;
-    for (r, receipt) in receipts.iter().enumerate() {
-        if !paired.contains(&Some(r)) {
-            s.unexpected += 1;
-            s.settled_all += u32::from(receipt.settled);
-            s.settled_wrong += u32::from(receipt.settled && !receipt.items.is_empty());
-            s.count(&none, &receipt.items, &mut missing, &mut wrong);
-        }
+    for receipt in unpaired(receipts, &paired) {
+        s.unexpected += 1;
+        s.settled_all += u32::from(receipt.settled);
+        s.settled_wrong += u32::from(receipt.settled && !receipt.items.is_empty());
+        s.count(&none, &receipt.items, &mut missing, &mut wrong);
     }
     let crossed = wrong
         .iter()
-        .map(|(gtin, n): (&Gtin, &u32)| *n.min(missing.get(gtin).unwrap_or(&0)));
+        .map(|(gtin, n): (&Gtin, &u64)| *n.min(missing.get(gtin).unwrap_or(&0)));
     s.cross_charged = crossed.sum();
     s.finish();
     s
+}
+
+/// The receipts that are of no visit of the truth.
+fn unpaired<'a>(
+    receipts: &'a [Receipt],
+    paired: &[Option<usize>],
+) -> impl Iterator<Item = &'a Receipt> {
+    let used: BTreeSet<usize> = paired.iter().flatten().copied().collect();
+    let all = receipts.iter().enumerate();
+    all.filter(move |(r, _)| !used.contains(r))
+        .map(|(_, receipt)| receipt)
 }
 
 impl Score {
@@ -148,13 +199,7 @@ impl Score {
         all
     }
 
-    fn count(
-        &mut self,
-        truth: &BTreeMap<Gtin, u32>,
-        charged: &BTreeMap<Gtin, u32>,
-        missing: &mut BTreeMap<Gtin, u32>,
-        wrong: &mut BTreeMap<Gtin, u32>,
-    ) {
+    fn count(&mut self, truth: &Items, charged: &Items, missing: &mut Items, wrong: &mut Items) {
         for (gtin, n) in truth {
             let found = charged.get(gtin).copied().unwrap_or(0).min(*n);
             self.items += n;
@@ -169,16 +214,16 @@ impl Score {
     }
 
     fn finish(&mut self) {
-        let share = |part: u32, whole: u32| {
-            (whole > 0).then(|| round_to(f64::from(part) / f64::from(whole), 4))
-        };
-        self.precision = share(self.right, self.charged);
-        self.recall = share(self.right, self.items);
-        self.f1 = share(2 * self.right, self.charged + self.items);
-        self.exact_share = share(self.exact, self.visits);
-        self.settled_share = share(self.settled, self.visits);
-        self.settled_wrong_share = share(self.settled_wrong, self.settled_all);
-        self.cross_charged_share = share(self.cross_charged, self.items);
+        let of_items =
+            |part: u64, whole: u64| (whole > 0).then(|| round_to(part as f64 / whole as f64, 4));
+        let of_visits = |part: u32, whole: u32| of_items(part.into(), whole.into());
+        self.precision = of_items(self.right, self.charged);
+        self.recall = of_items(self.right, self.items);
+        self.f1 = of_items(2 * self.right, self.charged + self.items);
+        self.exact_share = of_visits(self.exact, self.visits);
+        self.settled_share = of_visits(self.settled, self.visits);
+        self.settled_wrong_share = of_visits(self.settled_wrong, self.settled_all);
+        self.cross_charged_share = of_items(self.cross_charged, self.items);
         let mut waits = self.waits.clone();
         self.close_median_s = median(&mut waits).map(|s| round_to(s, 3));
         let p95 = (waits.len() * 95).div_ceil(100).saturating_sub(1);
@@ -195,7 +240,7 @@ mod tests {
         Gtin::from_payload(n).unwrap()
     }
 
-    fn receipt(token: Option<&str>, left_s: i64, items: &[(u64, u32)], settled: bool) -> Receipt {
+    fn receipt(token: Option<&str>, left_s: i64, items: &[(u64, u64)], settled: bool) -> Receipt {
         let left_at = Timestamp::from_micros(left_s * 1_000_000);
         Receipt {
             visit: String::new(),
@@ -209,7 +254,7 @@ mod tests {
         }
     }
 
-    fn truth(token: Option<&str>, left_s: i64, items: &[(u64, u32)]) -> Truth {
+    fn truth(token: Option<&str>, left_s: i64, items: &[(u64, u64)]) -> Truth {
         Truth {
             token: token.map(str::to_owned),
             items: items.iter().map(|(g, n)| (gtin(*g), *n)).collect(),

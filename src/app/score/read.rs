@@ -3,16 +3,25 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::gs1::Gtin;
 use crate::units::Timestamp;
+
+/// How many units of each product. Files hold up to 32 bits; sums of them have room.
+pub type Items = BTreeMap<Gtin, u64>;
+
+fn quantities<'de, D: Deserializer<'de>>(from: D) -> Result<Items, D::Error> {
+    let items = BTreeMap::<Gtin, u32>::deserialize(from)?;
+    Ok(items.into_iter().map(|(g, n)| (g, n.into())).collect())
+}
 
 /// A line of `truth.jsonl`: what a visit carried out.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Truth {
     pub token: Option<String>,
-    pub items: BTreeMap<Gtin, u32>,
+    #[serde(deserialize_with = "quantities")]
+    pub items: Items,
     pub left_at: Timestamp,
     /// What was taken and put back when, where the truth says it.
     #[serde(default)]
@@ -68,7 +77,7 @@ pub struct Receipt {
     pub token: Option<String>,
     pub left_at: Timestamp,
     pub closed_at: Timestamp,
-    pub items: BTreeMap<Gtin, u32>,
+    pub items: Items,
     pub settled: bool,
     /// How likely each line is right, where the event says it.
     pub lines: Vec<(Gtin, f64)>,
@@ -116,9 +125,9 @@ pub fn receipts(name: &str, text: &str) -> anyhow::Result<Vec<Receipt>> {
 
 /// What a closed or adjusted basket makes of the receipt before it.
 fn receipt(at: Timestamp, basket: PublishedBasket, before: Option<&Receipt>) -> Receipt {
-    let mut items = BTreeMap::new();
+    let mut items = Items::new();
     for line in &basket.lines {
-        *items.entry(line.gtin).or_insert(0) += line.quantity;
+        *items.entry(line.gtin).or_insert(0) += u64::from(line.quantity);
     }
     let lines = basket.lines.iter();
     let lines = lines.filter_map(|line| Some((line.gtin, line.confidence?)));

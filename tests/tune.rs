@@ -54,8 +54,8 @@ fn day(folder: &Path, seed: u64, tables: &str) -> PathBuf {
 fn a_bad_value_is_found_and_mended() {
     let folder = tempfile::tempdir().unwrap();
     // As likely as not that goods walk out by themselves: nobody is ever charged.
-    let bad = "[fusion]\nnobody = 50.0\n";
-    let days = [1, 2, 3].map(|seed| day(folder.path(), seed, bad));
+    let bad = "[fusion]\nnobody = 0.99\n";
+    let days = [2, 4, 5].map(|seed| day(folder.path(), seed, bad));
     let out = folder.path().join("tuned.toml");
     let args = ["tune", "--out", out.to_str().unwrap()];
     let done = basketd(&args, &days);
@@ -83,6 +83,7 @@ fn bad_input_is_refused_by_its_name() {
     let days = [1, 2].map(|seed| day(folder.path(), seed, ""));
     let one = refusal(&["tune"], &days[..1]);
     assert!(one.contains("day-1: one recording is too few"), "{one}");
+
 
     let over = days[0].join("truth.jsonl");
     let over = refusal(&["tune", "--out", over.to_str().unwrap()], &days);

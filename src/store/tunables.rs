@@ -85,6 +85,56 @@ impl Default for ShelfTunables {
     }
 }
 
+/// What a number may be so that it makes sense in any shop.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Range {
+    /// Above 0 and below 1: a weight or a probability. 0 would make impossible what happens, and
+    /// what weighs as much as somebody right in front is charged to nobody.
+    Share,
+    /// Both ends are taken.
+    FromTo(f64, f64),
+    FromZero,
+    Any,
+}
+
+impl Range {
+    /// Of the number `name` in `[table]`, whose default this is.
+    pub fn of(table: &str, name: &str, default: f64) -> Self {
+        match (table, name) {
+            ("fusion", "nobody" | "unseen_carrier") => Self::Share,
+            // A shopper leaves, and pays, before evidence that is a minute late.
+            ("fusion", "wait_scale_s" | "wait_camera_s" | "wait_rfid_s") => Self::FromTo(0.0, 60.0),
+            // From a hand's width in a vending machine to the widest hall.
+            ("fusion", "reach_sideways_m" | "reach_beyond_m") => Self::FromTo(0.01, 10.0),
+            // A minute to a week: shorter closes visits before anybody chose, longer never does.
+            ("basket", "longest_visit_s") => Self::FromTo(60.0, 604_800.0),
+            _ if default >= 0.0 => Self::FromZero,
+            _ => Self::Any,
+        }
+    }
+
+    pub fn takes(self, number: f64) -> bool {
+        let within = match self {
+            Self::Share => number > 0.0 && number < 1.0,
+            Self::FromTo(least, most) => (least..=most).contains(&number),
+            Self::FromZero => number >= 0.0,
+            Self::Any => true,
+        };
+        within && number.is_finite()
+    }
+}
+
+impl std::fmt::Display for Range {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Share => f.write_str("a number above 0 and below 1"),
+            Self::FromTo(least, most) => write!(f, "a number from {least} to {most}"),
+            Self::FromZero => f.write_str("a number of 0 or more"),
+            Self::Any => f.write_str("a number"),
+        }
+    }
+}
+
 impl Default for FusionTunables {
     fn default() -> Self {
         Self {

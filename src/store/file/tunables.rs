@@ -7,6 +7,7 @@ use toml::de::{DeString, DeTable, DeValue, Deserializer};
 
 use super::fields::{Fields, Report, shown, unknown};
 use crate::store::Tunables;
+use crate::store::tunables::Range;
 
 type Document<'t> = DeTable<'t>;
 
@@ -49,8 +50,7 @@ fn deserialize(document: Document<'_>) -> Result<Tunables, String> {
         .map_err(|error| error.message().replace('\n', "; "))
 }
 
-/// Refuses a value that its field does not take; numbers are finite, and not below zero where
-/// their default is not.
+/// Refuses a value that its field does not take; numbers are finite and within their [`Range`].
 fn check<'t>(
     table: &str,
     key: &Spanned<DeString<'t>>,
@@ -69,19 +69,21 @@ fn check<'t>(
         DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
         _ => None,
     };
-    let positive = default.as_f64().is_some_and(|default| default >= 0.0);
-    let least = if positive { 0.0 } else { f64::MIN };
-    let in_range = number.is_none_or(|number: f64| number >= least && number <= f64::MAX);
+    let range = Range::of(
+        table,
+        key.get_ref().as_ref(),
+        default.as_f64().unwrap_or(0.0),
+    );
+    let in_range = number.is_none_or(|number: f64| range.takes(number));
     if refusal.is_none() && in_range {
         return;
     }
     let wanted = match default {
-        serde_json::Value::Number(n) if n.is_f64() && positive => "a number of 0 or more",
-        serde_json::Value::Number(n) if n.is_f64() => "a number",
-        serde_json::Value::Number(_) => "a whole number",
-        serde_json::Value::Bool(_) => "true or false",
-        serde_json::Value::String(_) => "a string",
-        _ => refusal.as_deref().unwrap_or("another value"),
+        serde_json::Value::Number(n) if n.is_f64() => range.to_string(),
+        serde_json::Value::Number(_) => "a whole number".to_owned(),
+        serde_json::Value::Bool(_) => "true or false".to_owned(),
+        serde_json::Value::String(_) => "a string".to_owned(),
+        _ => refusal.unwrap_or_else(|| "another value".to_owned()),
     };
     let (key, found) = (key.get_ref(), shown(value.get_ref()));
     let what = format!("`{key}`: found {found}; expected {wanted} (default {default})");

@@ -78,12 +78,36 @@ fn a_bad_value_is_found_and_mended() {
 }
 
 #[test]
+fn where_nothing_is_gained_that_is_told_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let days = [1, 2].map(|seed| day(folder.path(), seed, ""));
+    let out = folder.path().join("tuned.toml");
+    let done = basketd(&["tune", "--out", out.to_str().unwrap()], &days);
+    assert!(done.status.success(), "{done:?}");
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(said.starts_with("Nothing is gained: "), "{said}");
+    assert!(said.contains("\nWhat was tried:\n\ntunable "), "{said}");
+    assert!(!out.exists());
+}
+
+#[test]
 fn bad_input_is_refused_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let days = [1, 2].map(|seed| day(folder.path(), seed, ""));
     let one = refusal(&["tune"], &days[..1]);
     assert!(one.contains("day-1: one recording is too few"), "{one}");
 
+    // Held out and fitted to at once, under whichever name.
+    let link = folder.path().join("day-one");
+    std::os::unix::fs::symlink(&days[0], &link).unwrap();
+    for other in [days[0].clone(), days[1].join("../day-1"), link] {
+        let twice = refusal(&["tune"], &[days[0].clone(), days[1].clone(), other]);
+        assert!(
+            twice.contains("recording.mcap: the same recording as"),
+            "{twice}"
+        );
+        assert!(twice.contains("name each once"), "{twice}");
+    }
 
     let over = days[0].join("truth.jsonl");
     let over = refusal(&["tune", "--out", over.to_str().unwrap()], &days);

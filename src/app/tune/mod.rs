@@ -7,10 +7,11 @@
 mod knobs;
 mod search;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 
 use self::knobs::{Knob, Values};
 use self::search::{Search, Trial};
@@ -47,6 +48,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
          or more",
         args.folders.first().unwrap_or(&PathBuf::new()).display()
     );
+    refuse_twice(args)?;
     refuse_overwriting(args)?;
     let trials: Vec<Trial> = args
         .folders
@@ -87,11 +89,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         costs: [&before, &after, &validated].map(|score| cost(score, &costs)),
         scores: [&before, &after, &validated],
     };
-    super::print(&report.table());
     let Some(text) = report.fragment() else {
         super::print(report.refusal());
+        super::print(&format!("\nWhat was tried:\n\n{}", report.table()));
         return Ok(());
     };
+    super::print(&report.table());
     match &args.out {
         Some(path) => {
             std::fs::write(path, text)
@@ -103,9 +106,30 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The file itself, whichever way its name leads to it.
+fn same(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A recording that is named twice would be held out and fitted to at once.
+fn refuse_twice(args: &Args) -> anyhow::Result<()> {
+    let mut seen: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+    for folder in &args.folders {
+        let path = folder.join(&args.recording);
+        if let Some(first) = seen.insert(same(&path), path.clone()) {
+            bail!(
+                "{}: the same recording as {}; one that is held out must not be among the others: \
+                 name each once",
+                path.display(),
+                first.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 /// The output must be none of the inputs.
 fn refuse_overwriting(args: &Args) -> anyhow::Result<()> {
-    let same = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let Some(out) = &args.out else { return Ok(()) };
     for folder in &args.folders {
         for input in [&args.recording, &args.store, &args.truth] {
@@ -240,9 +264,11 @@ impl Report<'_> {
 
     fn refusal(&self) -> &'static str {
         if self.changed().next().is_none() {
-            "nothing better was found; nothing is written"
+            "Nothing is gained: no other values make a visit cost less. Keep the store file as it \
+             is; nothing is written."
         } else {
-            "recordings that were held out do not gain by it; nothing is written"
+            "Nothing is gained: recordings that were held out do not cost less by other values. \
+             Keep the store file as it is; nothing is written."
         }
     }
 }

@@ -883,6 +883,21 @@ fn a_damaged_chunk_loses_its_own_messages_alone() {
     }
 }
 
+/// One sentence says what twenty reasons do not.
+#[test]
+fn the_store_file_of_another_shop_is_told_last() {
+    let told = "config/shop/store.toml: probably another shop's store file: it does not have the \
+                sensors of 3 of 3 messages";
+    let at = |s: u64| BEGIN_NS + s * 1_000_000_000;
+    let weights = [0, 1, 2].map(|s| (at(s), at(s), WEIGHT.to_vec()));
+    let (code, text) = replayed(&of("/scale/elsewhere", &weights), "config/shop/store.toml");
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(text.trim_end().lines().last(), Some(told), "{text}");
+    assert!(!text.contains("basketd::"), "{text}");
+    let (_, text) = replayed(&of(SCALE, &weights), KIOSK_STORE);
+    assert!(!text.contains("another shop"), "{text}");
+}
+
 #[test]
 fn every_compression_is_read() {
     use mcap::{Compression, WriteOptions};

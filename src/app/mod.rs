@@ -103,6 +103,8 @@ fn log(daemon: bool) {
         .with_env_filter(level)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        // Whoever runs a command looks at files, not at modules.
+        .with_target(daemon)
         .init();
 }
 

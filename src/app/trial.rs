@@ -47,7 +47,7 @@ impl Tape {
         let published = Timestamp::from_nanos(message.publish_time);
         let captured_at = capture_time(at, published).unwrap_or(at);
         let decoded = match routes.of(store, message.channel) {
-            Route::Ignored(_) => None,
+            Route::Ignored(_) | Route::NotInStore(_) => None,
             known => decode(store, known, captured_at, message.payload).ok(),
         };
         match decoded {

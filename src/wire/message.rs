@@ -29,6 +29,8 @@ pub enum Route {
     Timer,
     /// Nothing for the engine, and why.
     Ignored(String),
+    /// The same, of a sensor that the store file does not have.
+    NotInStore(String),
 }
 
 /// What a message is to the engine.
@@ -55,7 +57,7 @@ pub fn route(store: &Store, topic: &str, schema: &str, encoding: &str) -> Route 
     let (kind, id, tail) = (parts.next().unwrap_or(""), parts.next(), parts.next());
     let ignored = |what: &str| Route::Ignored(format!("{topic}: {what}"));
     let unknown =
-        |kind: &str| Route::Ignored(format!("{topic}: the store file has no such {kind}"));
+        |kind: &str| Route::NotInStore(format!("{topic}: the store file has no such {kind}"));
     let (route, wants) = match (kind, id, tail) {
         ("rfid", Some(id), None) => match store.reader_by_id(id) {
             Some(ix) => (Route::TagRead(ix), "basketd.TagRead"),
@@ -208,7 +210,9 @@ pub fn decode(
             let record::Timer { wakeup } = json(payload)?;
             return Ok(Decoded::Input(Input::Timeout(wakeup)));
         }
-        Route::Image(_) | Route::Ignored(_) => return Err("a message of no use".to_owned()),
+        Route::Image(_) | Route::Ignored(_) | Route::NotInStore(_) => {
+            return Err("a message of no use".to_owned());
+        }
     };
     Ok(Decoded::Input(observed(captured_at, sensed)))
 }

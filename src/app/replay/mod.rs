@@ -23,6 +23,7 @@ use crate::engine::Engine;
 use crate::recording::{self, Part};
 use crate::store::Store;
 use crate::wire::event::Origin;
+use crate::wire::message::{Route, route};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -146,6 +147,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         super::print(&text);
     }
+    let strangers = strangers(&store, &facts);
+    if strangers > facts.messages / 2 {
+        super::print_err(&format!(
+            "{}: probably another shop's store file: it does not have the sensors of {strangers} of \
+             {} messages",
+            args.store.display(),
+            facts.messages
+        ));
+    }
     match publisher {
         Some(publisher) => publisher.publish(sendings),
         None => Ok(()),
@@ -268,6 +278,18 @@ fn store_notes(store: &Store, sha256: &str, facts: &recording::Facts) -> Vec<Str
         notes.push("recorded with another store file than this one".to_owned());
     }
     notes
+}
+
+/// How many messages are of sensors that the store file does not have.
+fn strangers(store: &Store, facts: &recording::Facts) -> u64 {
+    let unknown = |(name, topic): &(&String, &recording::Topic)| {
+        let mut schemas = topic.schemas.iter();
+        schemas.any(|(schema, encoding)| {
+            matches!(route(store, name, schema, encoding), Route::NotInStore(_))
+        })
+    };
+    let topics = facts.topics.iter().filter(unknown);
+    topics.map(|(_, topic)| topic.messages).sum()
 }
 
 fn thaw(store: &Arc<Store>, path: &Path) -> anyhow::Result<Engine> {

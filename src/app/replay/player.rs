@@ -243,7 +243,7 @@ impl Player {
         let captured_at = capture_time(at, published).unwrap_or(at);
         self.summary.on_message(at);
         let decoded = match self.routes.of(self.engine.store(), message.channel) {
-            Route::Ignored(why) => {
+            Route::Ignored(why) | Route::NotInStore(why) => {
                 self.summary.lose(why, 1);
                 return;
             }

@@ -50,7 +50,7 @@ impl Sequencer {
     ) -> Result<bool, String> {
         let at = self.now;
         match route {
-            Route::Ignored(why) => return Err(why.clone()),
+            Route::Ignored(why) | Route::NotInStore(why) => return Err(why.clone()),
             // Another journal's deadlines are not this engine's.
             Route::Timer => return Ok(false),
             _ => {}

@@ -91,15 +91,16 @@ pub(super) fn clear(world: &World, eye: Vec3, p: Vec3, own: usize) -> bool {
 
 pub(super) fn clear_of_fixtures(world: &World, eye: Vec3, p: Vec3) -> bool {
     let steps = ((p - eye).length() / 0.08).ceil() as usize;
+    let (from, to) = (eye.floor(), p.floor());
+    let fixtures = world.shop.fixtures.iter();
+    // Most of a hall is nowhere near.
+    let mut near = fixtures.filter(|f| f.near(from, to));
     // The last few centimetres are the body's own.
-    (1..steps).all(|s| {
-        let q = eye.lerp(p, s as f64 / steps as f64);
-        q.z > 2.0
-            || !world
-                .shop
-                .fixtures
-                .iter()
-                .any(|f| q.z < f.height && f.covers(q.floor(), -0.02))
+    !near.any(|f| {
+        (1..steps).any(|s| {
+            let q = eye.lerp(p, s as f64 / steps as f64);
+            q.z <= 2.0 && q.z < f.height && f.covers(q.floor(), -0.02)
+        })
     })
 }
 

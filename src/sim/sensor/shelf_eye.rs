@@ -21,6 +21,8 @@ const PERIOD_S: f64 = 1.0 / 3.0;
 #[derive(Debug)]
 pub(in crate::sim) struct ShelfEyes {
     eyes: Vec<State>,
+    /// Places in `goods`, by family.
+    families: Vec<Vec<usize>>,
     effects: Effects,
     seed: u64,
     random: Random,
@@ -48,6 +50,7 @@ impl ShelfEyes {
         }
         Self {
             eyes,
+            families: families(&world.shop),
             effects: effects.clone(),
             seed,
             random,
@@ -152,7 +155,15 @@ impl ShelfEyes {
         }
         let score = (0.82 + 0.085 * r.normal()).clamp(0.3, 0.99);
         let key = [self.seed, 21, eye as u64, unit as u64, u.pose];
-        let gtins = classify(&world.shop, u.good, self.effects.product_right, &key, r);
+        let alike = alike(&self.families, &world.shop, u.good);
+        let gtins = classify(
+            &world.shop,
+            u.good,
+            alike,
+            self.effects.product_right,
+            &key,
+            r,
+        );
         Some(Found {
             class: "product",
             score,
@@ -197,7 +208,8 @@ impl ShelfEyes {
                     boxed(camera, [hand - half, hand + half, hand - half, hand + half])
                 {
                     let key = [self.seed, 22, *unit as u64];
-                    let gtins = classify(&world.shop, good, 0.8, &key, r);
+                    let alike = alike(&self.families, &world.shop, good);
+                    let gtins = classify(&world.shop, good, alike, 0.8, &key, r);
                     out.push(Found {
                         class: "product",
                         score: r.range(0.4, 0.85),
@@ -249,12 +261,31 @@ fn boxed(camera: &Pinhole, points: [Vec3; 4]) -> Option<[f64; 4]> {
     clip(b, camera)
 }
 
-/// `, "gtins": {…}`: the classifier's belief.
-fn classify(shop: &Shop, good: usize, right: f64, key: &[u64], r: &mut Random) -> String {
-    let family = shop.goods[good].family;
-    let mut others: Vec<usize> = (0..shop.goods.len())
-        .filter(|g| *g != good && shop.goods[*g].family == family)
-        .collect();
+/// The goods of each family, in the order of the assortment.
+fn families(shop: &Shop) -> Vec<Vec<usize>> {
+    let last = shop.goods.iter().map(|good| good.family).max();
+    let mut families = vec![Vec::new(); last.map_or(0, |last| last + 1)];
+    for (g, good) in shop.goods.iter().enumerate() {
+        families[good.family].push(g);
+    }
+    families
+}
+
+/// The family that a good is of, itself among it.
+fn alike<'a>(families: &'a [Vec<usize>], shop: &Shop, good: usize) -> &'a [usize] {
+    &families[shop.goods[good].family]
+}
+
+/// `, "gtins": {…}`: the classifier's belief; `alike` is the good's family.
+fn classify(
+    shop: &Shop,
+    good: usize,
+    alike: &[usize],
+    right: f64,
+    key: &[u64],
+    r: &mut Random,
+) -> String {
+    let mut others: Vec<usize> = alike.iter().copied().filter(|g| *g != good).collect();
     while others.len() < 3 {
         others.push(r.index(shop.goods.len()));
     }

@@ -123,6 +123,17 @@ impl Fixture {
         vec3(p.x, p.y, z)
     }
 
+    /// Whether the box around two points reaches the circle around the fixture: where it does not,
+    /// no point between them stands within its body.
+    pub(super) fn near(&self, a: Point, b: Point) -> bool {
+        let (width, depth) = (self.length(), self.depth);
+        let centre = self.spot(width / 2.0, -depth / 2.0);
+        // A millimetre more than rounding can cost.
+        let radius = (width * width + depth * depth).sqrt() / 2.0 + 1e-3;
+        (a.x.min(b.x) - radius..=a.x.max(b.x) + radius).contains(&centre.x)
+            && (a.y.min(b.y) - radius..=a.y.max(b.y) + radius).contains(&centre.y)
+    }
+
     /// Whether the point stands within the body of the fixture, widened by `margin`.
     pub(super) fn covers(&self, p: Point, margin: f64) -> bool {
         let (u, n) = (self.along(), self.outward());

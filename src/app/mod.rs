@@ -9,6 +9,7 @@ mod inspect_llrp;
 mod inspect_model;
 mod journal_id;
 pub mod load;
+mod local;
 mod probe;
 pub mod replay;
 mod routes;
@@ -19,6 +20,7 @@ mod simulate;
 mod track;
 pub mod trial;
 mod tune;
+mod words;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;

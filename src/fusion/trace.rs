@@ -10,8 +10,8 @@ use super::interaction::{Interaction, Piece};
 use super::met::Verdict;
 use super::who::Carriers;
 use super::world::Options;
-use super::world::{self, UnitId};
-use super::{Direction, Fusion, Witness};
+use super::world::{self, Unit, UnitId};
+use super::{Direction, Fusion, Holdings, Witness};
 use crate::gs1::{Epc, Gtin};
 use crate::ids::{ShelfIx, TrackId, VisitId};
 use crate::presence::{Presence, TagHeard, TagSay};
@@ -68,6 +68,8 @@ pub struct Decided {
     pub pieces: Vec<Piece>,
     /// The likeliest first.
     pub accounts: Vec<Weighed>,
+    /// Of the first act of each account; further ones count on.
+    pub first: UnitId,
     /// Of the acts of the first account.
     pub acts: Vec<ActTrace>,
     /// The visits that can have had a hand in any of it.
@@ -130,6 +132,10 @@ pub struct AtGate {
     pub left_at: Timestamp,
     /// Of the tags that it may hold.
     pub tags: Vec<GateTag>,
+    /// What it may hold once the gate has been weighed, each unit with its probability.
+    pub units: Vec<(Unit, f64)>,
+    /// The same as a receipt has it.
+    pub holdings: Holdings,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -140,8 +146,12 @@ pub struct GateTag {
     pub held: f64,
     /// Reads by the gate's antennas since shortly before it left: the first, the last, how many.
     pub gate: Option<(Timestamp, Timestamp, u32)>,
+    /// Where it was heard last, if so late that a visit which carried it out was gone.
+    pub later: Option<(Timestamp, ReadPoint)>,
     /// How much likelier this is if it was carried out than if it was not.
     pub log: f64,
+    /// Probability that the visit held it, after all that the gate heard was weighed.
+    pub held_after: f64,
 }
 
 /// A tag was heard inside after a visit that may hold it had left.
@@ -183,6 +193,8 @@ impl Late {
 const TAGS: usize = 2;
 /// How long before it left the gate's reads are looked for.
 const BEFORE_GATE: TimeDelta = TimeDelta::from_millis(3000);
+/// Who left is heard no more so long after, as [`gate_log_ratio`] has it.
+const GONE: TimeDelta = TimeDelta::from_millis(2500);
 
 /// All that a decision was made of.
 pub(super) struct Scene<'a> {
@@ -241,6 +253,7 @@ impl Scene<'_> {
             shelf,
             window: (from, to),
             restock: self.possible.restock,
+            first,
             pieces: self.interaction.pieces.clone(),
             acts: first_place.map_or_else(Vec::new, act),
             accounts: accounts_told,
@@ -396,13 +409,9 @@ impl Fusion {
         gates: &[ReadPoint],
         left_at: Timestamp,
     ) -> AtGate {
-        // A tag can be of several units: it was taken, put back unseen, and taken.
-        let mut held: BTreeMap<Epc, (Gtin, f64)> = BTreeMap::new();
-        for (unit, p) in self.clusters.units_of(visit) {
-            if let Some(epc) = unit.epc {
-                held.entry(epc).or_insert((unit.gtin, 0.0)).1 += p;
-            }
-        }
+        let before = by_tag(self.clusters.units_of(visit));
+        let (units, holdings) = self.past_gate(visit, gates, left_at);
+        let after = by_tag(units.clone());
         let tag = |(epc, (gtin, held)): (Epc, (Gtin, f64))| {
             let reads = self.sightings.get(&epc).map_or(&[][..], |a| &a.reads);
             let here = reads
@@ -412,18 +421,51 @@ impl Fusion {
                 let (first, _, n) = heard.unwrap_or((read.at, read.at, 0));
                 Some((first, read.at, n + 1))
             });
+            let later = reads.iter().rfind(|r| r.at > left_at + GONE);
             GateTag {
                 epc,
                 gtin,
                 held: held.min(1.0),
                 gate,
+                later: later.map(|r| (r.at, r.place)),
                 log: gate_log_ratio(reads, gates, left_at),
+                held_after: after.get(&epc).map_or(0.0, |(_, p)| p.min(1.0)),
             }
         };
         AtGate {
             visit,
             left_at,
-            tags: held.into_iter().map(tag).collect(),
+            tags: before.into_iter().map(tag).collect(),
+            units,
+            holdings,
         }
     }
+
+    /// What a visit may hold once the gate's antennas are weighed, which they are after this.
+    fn past_gate(
+        &self,
+        visit: VisitId,
+        gates: &[ReadPoint],
+        left_at: Timestamp,
+    ) -> (Vec<(Unit, f64)>, Holdings) {
+        let mut weighed = self.clusters.clone();
+        weighed.reweigh(visit, |unit| {
+            let reads = unit.epc.and_then(|epc| self.sightings.get(&epc));
+            let reads = reads.map_or(&[][..], |a| &a.reads);
+            unit.epc
+                .map_or(0.0, |_| gate_log_ratio(reads, gates, left_at))
+        });
+        (weighed.units_of(visit), weighed.holdings(visit))
+    }
+}
+
+/// A tag can be of several units: it was taken, put back unseen, and taken.
+fn by_tag(units: Vec<(Unit, f64)>) -> BTreeMap<Epc, (Gtin, f64)> {
+    let mut tags: BTreeMap<Epc, (Gtin, f64)> = BTreeMap::new();
+    for (unit, p) in units {
+        if let Some(epc) = unit.epc {
+            tags.entry(epc).or_insert((unit.gtin, 0.0)).1 += p;
+        }
+    }
+    tags
 }

@@ -53,10 +53,12 @@ fn what(account: &Weighed) -> What {
     what
 }
 
-/// What speaks for the first of two accounts against the second, nats; negative against it. Where
-/// the second was too unlikely to be followed, only what the sensors say is known.
-pub(super) fn why(first: &Weighed, second: &Weighed) -> Vec<(&'static str, f64)> {
-    let (a, b) = (first.parts, second.parts);
+/// What speaks for the first of two groups of accounts against the second, nats; negative against
+/// it. The terms sum to the log of the odds. Where the second was too unlikely to be followed, only
+/// what the sensors say of it is known.
+pub(super) fn why(first: &Group<'_>, second: &Group<'_>) -> Vec<(&'static str, f64)> {
+    let (one, two) = (first.best, second.best);
+    let (a, b) = (one.parts, two.parts);
     let mut why = vec![
         ("scales", a.scale - b.scale),
         ("tags", a.tags - b.tags),
@@ -64,14 +66,21 @@ pub(super) fn why(first: &Weighed, second: &Weighed) -> Vec<(&'static str, f64)>
         ("silence", a.silence - b.silence),
         ("prior", a.prior - b.prior),
     ];
-    if first.way > 0.0 && second.way > 0.0 {
-        let people = first.who_log - second.who_log;
-        let sensors = first.log_likelihood - second.log_likelihood;
-        let all = libm::log(first.way) - libm::log(second.way);
+    let mut all: Option<f64> = None;
+    if one.way > 0.0 && two.way > 0.0 {
+        let people = one.who_log - two.who_log;
+        let sensors = one.log_likelihood - two.log_likelihood;
+        let ways = libm::log(one.way) - libm::log(two.way);
+        let odds = libm::log(first.probability / second.probability);
         why.push(("people", people));
-        why.push(("held", all - sensors - people));
+        why.push(("held", ways - sensors - people));
+        why.push(("ways", odds - ways));
+        all = Some(odds);
     }
     why.retain(|(_, nats)| nats.abs() >= 0.05);
+    let told: f64 = why.iter().map(|(_, nats)| nats).sum();
+    let rest = all.map(|all| all - told).filter(|rest| rest.abs() >= 0.05);
+    why.extend(rest.map(|rest| ("rest", rest)));
     why.sort_by(|x, y| y.1.total_cmp(&x.1).then(x.0.cmp(y.0)));
     why
 }

@@ -1,14 +1,16 @@
 //! One interaction as text: what the sensors said, what it can have been and why it is taken for
 //! what it is, and who it was.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
 use super::accounts::{Group, What, groups, why};
-use super::local::Local;
-use super::words::{done, grams, name, nats, odds, percent, product, tag};
-use crate::fusion::trace::{ActTrace, Decided, Stood};
+use super::rows::row;
+use super::story::Since;
+use crate::app::local::Local;
+use crate::app::words::{NBSP, done, grams, likelier, name, odds, percent, product, speaks, tag};
+use crate::fusion::trace::{ActTrace, Decided, Near, Stood};
 use crate::fusion::{Direction, Piece};
-use crate::ids::VisitId;
+use crate::ids::{TrackId, VisitId};
 use crate::presence::{TagHeard, TagSay};
 use crate::shelf::{CountStep, WeightStep};
 use crate::store::Store;
@@ -18,35 +20,23 @@ use crate::units::Timestamp;
 const ACCOUNTS: usize = 4;
 /// Less likely ones are not told, but for the first two.
 const FAINT: f64 = 0.001;
+/// Whose share in something is less is one of the others, where not all is told.
+const SHARE: f64 = 0.05;
 
 pub(super) struct Teller<'a> {
     pub(super) store: &'a Store,
     pub(super) local: &'a Local,
     /// The visit whose story it is.
     pub(super) visit: VisitId,
+    pub(super) all: bool,
+    /// When each visit came in.
+    pub(super) entered: &'a BTreeMap<VisitId, Timestamp>,
+    /// Whose each track is.
+    pub(super) whose: &'a BTreeMap<TrackId, VisitId>,
 }
 
 impl Teller<'_> {
-    /// What it was, in one line.
-    pub(super) fn head(&self, d: &Decided) -> String {
-        let shelf = &self.store.shelf(d.shelf).id;
-        let Some(account) = d.accounts.first() else {
-            return format!("shelf {shelf}: nothing was weighed");
-        };
-        if account.acts.is_empty() {
-            return format!("shelf {shelf}: something stirred, and nothing was moved");
-        }
-        let acts = account.acts.iter().zip(&account.who);
-        let acts: Vec<String> = acts
-            .map(|(act, who)| {
-                let what = name(self.store, act.gtin);
-                format!("{what} {} by {}", done(act.direction), self.who(*who))
-            })
-            .collect();
-        format!("shelf {shelf}: {}", acts.join(", "))
-    }
-
-    pub(super) fn body(&self, out: &mut String, d: &Decided) {
+    pub(super) fn body(&self, out: &mut String, d: &Decided, since: Since) {
         for (i, piece) in d.pieces.iter().enumerate() {
             row(
                 out,
@@ -77,33 +67,67 @@ impl Teller<'_> {
             self.act(out, d, i, act);
         }
         if d.acts.is_empty() {
-            for near in &d.near {
-                let one = self.one(near.visit);
-                let text = match near.stood {
-                    Some(stood) => format!("{one} stood {}", place(&stood)),
-                    None => format!("nobody saw where {one} stood"),
-                };
-                row(out, "near", &text);
+            self.near(out, d);
+        }
+        match since {
+            Since::Stands => {}
+            Since::Overruled => row(out, "later", "no longer believed: see the receipt"),
+            Since::Charged => {
+                row(
+                    out,
+                    "later",
+                    "the receipt charges something from here: see there",
+                );
             }
         }
     }
 
+    /// This shopper and who else may have had a hand in it.
+    fn near(&self, out: &mut String, d: &Decided) {
+        let told = |n: &&Near| self.all || n.visit == self.visit || n.acted >= SHARE;
+        if !self.store.has_floor_cameras() {
+            return;
+        }
+        for near in d.near.iter().filter(told) {
+            let one = self.one(near.visit);
+            let text = match near.stood {
+                _ if self.is_before(near.visit, d) => format!("{one} had not come in yet"),
+                Some(stood) => format!("{one} stood {}", place(&stood)),
+                None => format!("nobody saw where {one} stood"),
+            };
+            row(out, "near", &text);
+        }
+    }
+
+    fn is_before(&self, visit: VisitId, d: &Decided) -> bool {
+        let entered = self.entered.get(&visit);
+        entered.is_some_and(|at| d.window.1 < *at)
+    }
+
     fn why(&self, out: &mut String, first: &Group<'_>, second: &Group<'_>) {
-        let why = why(first.best, second.best);
+        let why = why(first, second);
         let told: Vec<String> = why
             .iter()
-            .map(|(what, log)| format!("{} {log:+.1}", word(what)))
+            .map(|(what, log)| format!("{}{NBSP}{log:+.1}", word(what)))
             .collect();
-        let reasons = if told.is_empty() {
-            "nothing tells the two apart".to_owned()
-        } else {
-            format!("in nats: {}", told.join(", "))
-        };
-        let text = if second.probability > 0.0 {
-            let all = libm::log(first.probability / second.probability);
-            format!("{} against the next; {reasons}", odds(all))
-        } else {
-            format!("the next weighs nothing beside it; {reasons}")
+        let told = told.join(", ");
+        let all = libm::log(first.probability / second.probability);
+        let text = match (why.first(), second.probability > 0.0) {
+            (None, _) => "nothing tells the two apart".to_owned(),
+            (Some(_), true) if all < 0.0 => format!(
+                "{} for the next over all people, though no one way of it is as likely; in nats: {told}",
+                odds(all)
+            ),
+            (Some(_), true) => format!(
+                "{} against the next, which is {all:.1}{NBSP}nats: {told}",
+                odds(all)
+            ),
+            (Some((what, log)), false) if *log >= RULES_OUT => {
+                format!("{} the next out; in nats: {told}", rules(what))
+            }
+            (Some(_), false) => format!(
+                "who stood where and what each held before rule the next out; besides, in nats: {told}"
+            ),
         };
         row(out, "because", &text);
     }
@@ -115,14 +139,18 @@ impl Teller<'_> {
         let told = product(self.store, act.gtin);
         let own = act.epc.map(|epc| format!(", tag {}", tag(&epc)));
         let text = format!(
-            "{told} {} at {}, {:.2} m along{}",
+            "{told} {} at {}, {:.2}{NBSP}m along{}",
             done(act.direction),
             self.local.time(act.at()),
             act.along,
             own.unwrap_or_default()
         );
         row(out, "act", &text);
-        for (n, (say, heard)) in traced.tags.iter().enumerate() {
+        // Tags that were not taken speak against it as a rule.
+        let told = |(n, (say, _)): &(usize, &(TagSay, Option<TagHeard>))| {
+            *n == 0 || self.all || say.log > 0.0
+        };
+        for (n, (say, heard)) in traced.tags.iter().enumerate().filter(told) {
             let text = self.tag(say, heard.as_ref());
             let of = if n == 0 && traced.tags_of_product > traced.tags.len() {
                 format!(" (of {} tags of the product)", traced.tags_of_product)
@@ -131,21 +159,52 @@ impl Teller<'_> {
             };
             row(out, "  tags", &format!("{text}{of}"));
         }
-        let who: Vec<String> = traced
-            .who
-            .iter()
-            .filter(|(_, p)| *p >= FAINT)
-            .map(|(who, p)| format!("{} {}", self.who(*who), percent(*p)))
-            .collect();
-        row(out, "  who", &who.join(", "));
-        for (visit, stood) in &traced.stood {
-            let text = format!("{} stood {}", self.one(*visit), place(stood));
-            row(out, "", &text);
+        row(out, "  who", &self.shares(&traced.who));
+        for (n, (visit, share)) in traced.who.iter().enumerate() {
+            let told = |v: &VisitId| {
+                let whose = self.all || n == 0 || *v == self.visit;
+                whose && self.is_told(Some(*v), *share)
+            };
+            let Some(visit) = visit.filter(told) else {
+                continue;
+            };
+            let stood = traced.stood.iter().find(|(v, _)| *v == visit);
+            let one = self.one(visit);
+            if self.is_before(visit, d) {
+                row(out, "", &format!("{one} had not come in yet"));
+            } else if let Some((_, stood)) = stood {
+                row(out, "", &format!("{one} stood {}", place(stood)));
+            }
         }
     }
 
+    /// Whether a share in something is told by itself.
+    fn is_told(&self, who: Option<VisitId>, share: f64) -> bool {
+        let own = self.all || who == Some(self.visit);
+        share >= if own { FAINT } else { SHARE }
+    }
+
+    /// Each with a share worth telling, and the others together.
+    fn shares(&self, who: &[(Option<VisitId>, f64)]) -> String {
+        let (told, others): (Vec<_>, Vec<_>) =
+            who.iter().partition(|(v, share)| self.is_told(*v, *share));
+        let mut text: Vec<String> = told
+            .iter()
+            .map(|(who, p)| format!("{} {}", self.who(*who), percent(*p)))
+            .collect();
+        let rest: f64 = others.iter().map(|(_, p)| p).sum();
+        if rest >= FAINT {
+            let whose = match others[..] {
+                [(who, _)] => self.who(who),
+                _ => "others".to_owned(),
+            };
+            text.push(format!("{whose} {}", percent(rest)));
+        }
+        text.join(", ")
+    }
+
     fn tag(&self, say: &TagSay, heard: Option<&TagHeard>) -> String {
-        let mut text = format!("{} {} for it: ", tag(&say.epc), nats(say.log));
+        let mut text = format!("{} {}: ", tag(&say.epc), speaks(say.log, "it"));
         let Some(heard) = heard else {
             text.push_str("never heard");
             return text;
@@ -159,8 +218,8 @@ impl Teller<'_> {
             (None, _) => text.push_str(", and no more since"),
             (Some((_, last, n)), weaker) => {
                 let level = match weaker {
-                    Some(db) if db > 3.0 => format!(", {db:.0} dB weaker"),
-                    Some(db) if db < -3.0 => format!(", {:.0} dB louder", -db),
+                    Some(db) if db > 3.0 => format!(", {db:.0}{NBSP}dB weaker"),
+                    Some(db) if db < -3.0 => format!(", {:.0}{NBSP}dB louder", -db),
                     Some(_) => ", as loud as ever".to_owned(),
                     None => String::new(),
                 };
@@ -192,9 +251,9 @@ impl Teller<'_> {
                 let (from, to) = (self.local.time(window.0), self.local.time(window.1));
                 match direction {
                     Direction::Take => format!(
-                        "tag {} of {product}: heard last at {from}, missed at {to}; {} that it left",
+                        "tag {} of {product}: heard last at {from}, missed at {to}; {}",
                         tag(epc),
-                        odds(*log_odds)
+                        likelier(*log_odds, "that it left", "that it did not")
                     ),
                     Direction::Putback => format!(
                         "tag {} of {product}: at rest here again between {from} and {to}",
@@ -211,12 +270,12 @@ impl Teller<'_> {
             .iter()
             .map(|p| {
                 let id = &self.store.scales[p.scale.index()].id;
-                format!("{id} {} ± {:.1}", grams(p.grams), p.sigma)
+                format!("{id} {}{NBSP}±{NBSP}{:.1}", grams(p.grams), p.sigma)
             })
             .collect();
         let place = step
             .middle(self.store)
-            .map(|m| format!(" at about {m:.2} m"))
+            .map(|m| format!(" at about {m:.2}{NBSP}m"))
             .unwrap_or_default();
         let parts: Vec<String> = step.parts.iter().map(|p| grams(p.grams)).collect();
         let parts = if parts.len() > 1 {
@@ -259,14 +318,14 @@ impl Teller<'_> {
             named.join(", ")
         };
         format!(
-            "camera {camera}: {what}{times} at {:.2} m, {}; {named}; {} that it is real",
+            "camera {camera}: {what}{times} at {:.2}{NBSP}m, {}; {named}; {}",
             step.along,
             self.span(step.after, step.before),
-            odds(step.log_odds)
+            likelier(step.log_odds, "that it is real", "that it is not")
         )
     }
 
-    fn what(&self, what: &What) -> String {
+    pub(super) fn what(&self, what: &What) -> String {
         if what.is_empty() {
             return "nothing was moved".to_owned();
         }
@@ -279,11 +338,11 @@ impl Teller<'_> {
         parts.join(", ")
     }
 
-    fn span(&self, from: Timestamp, to: Timestamp) -> String {
+    pub(super) fn span(&self, from: Timestamp, to: Timestamp) -> String {
         format!("{} to {}", self.local.time(from), self.local.time(to))
     }
 
-    fn who(&self, who: Option<VisitId>) -> String {
+    pub(super) fn who(&self, who: Option<VisitId>) -> String {
         who.map_or_else(|| "nobody".to_owned(), |visit| self.one(visit))
     }
 
@@ -297,21 +356,33 @@ impl Teller<'_> {
     }
 }
 
+/// So many nats for something rule out what is against it, more or less alone.
+const RULES_OUT: f64 = 4.0;
+
 fn word(what: &str) -> &str {
     match what {
         "silence" => "what a camera did not see",
         "prior" => "how common it is",
         "people" => "who stood where",
         "held" => "what each held before",
+        "ways" => "how many can have done it",
         other => other,
     }
+}
+
+fn rules(what: &str) -> String {
+    let rule = match what {
+        "scales" | "tags" | "cameras" => "rule",
+        _ => "rules",
+    };
+    format!("{} {rule}", word(what))
 }
 
 fn place(s: &Stood) -> String {
     let side = if s.sideways < 0.0 { "left" } else { "right" };
     let off = if s.off < 0.0 { "behind" } else { "off" };
     format!(
-        "{:.2} m {side} of the place and {:.2} m {off} the shelf ({} ± {:.2} m)",
+        "{:.2}{NBSP}m {side} of the place and {:.2}{NBSP}m {off} the shelf ({} ±{NBSP}{:.2}{NBSP}m)",
         s.sideways.abs(),
         s.off.abs(),
         s.track,
@@ -324,27 +395,4 @@ fn times(n: u32) -> String {
         1 => "one read".to_owned(),
         n => format!("{n} reads"),
     }
-}
-
-/// Letters of a line's text.
-const WIDTH: usize = 84;
-
-/// A text with its word before it, in as many lines as it takes.
-pub(super) fn row(out: &mut String, word: &str, text: &str) {
-    let mut word = word;
-    let mut line = String::new();
-    let mut begin = |word: &mut &str, line: &str| {
-        // Writing to a string never fails.
-        writeln!(out, "            {word:<8} {line}").expect("a string takes all text");
-        *word = "";
-    };
-    for part in text.split(' ') {
-        if line.chars().count() + part.chars().count() > WIDTH {
-            begin(&mut word, line.trim_end());
-            line = "    ".to_owned();
-        }
-        line.push_str(part);
-        line.push(' ');
-    }
-    begin(&mut word, line.trim_end());
 }

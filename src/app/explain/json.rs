@@ -3,18 +3,19 @@
 //! | `kind` | holds besides |
 //! | --- | --- |
 //! | `opened` | `gate`, `token`, `party` |
-//! | `track` | `track`, `seen_at`, `after_s` from the visit's beginning, `others` seen to come then, `before`: whose it was |
+//! | `track` | `track`, `seen_at`, `after_s` from the visit's beginning, `others` seen to come then, `before`: whose it was, `sure`: at least so probable is it |
 //! | `track-given` | `track`, `to`: the visit that it is from now on |
 //! | `track-lost`, `track-merged` | `track`, `into` |
-//! | `track-doubted` | `track`, `probability` that it was taken for another |
-//! | `interaction` | `decided_at`, `shelf`, `from`, `to`, `restock`, `evidence`, `accounts`, `reasons`, `acts`, `near` |
+//! | `track-doubted` | `track`, `other`, `other_visit`, `since`, `probability` that they were taken for each other |
+//! | `interaction` | `decided_at`, `shelf`, `from`, `to`, `restock`, `evidence`, `accounts`, `reasons`, `acts`, `near`, `later`: `overruled` where the receipt does not believe it any more, `charged` where it charges what was told otherwise, else `stands` |
 //! | `late` | `shelf`, `gtin`, `from`, `to`, `by`, `epc` |
 //! | `left` | `gate` |
-//! | `gate-tags` | `left`: the visit that left then, `tags` with `epc`, `gtin`, `reads`, `first`, `last`, `held_before`, `nats` |
+//! | `gate-tags` | `left`: the visit that left then, `tags` with `epc`, `gtin`, `reads`, `first`, `last`, `held_before`, `nats`, `held_after`, `heard_later` |
 //! | `followed` | `epc`, `gtin`, `first`, `last`, `seconds`, `visits`: each with `visit`, `before`, `nats` against the best walk, `after` |
 //! | `meeting-judged` | `tracks`, `since`, `seen`, `probability` that they were taken for each other |
 //! | `heard-inside` | `epc`, `place`, `nats` |
-//! | `receipt`, `receipt-adjusted` | `lines`, `total`, `currency`, `decision`, `reasons` |
+//! | `receipt` | `lines`, `total`, `currency`, `confidence`, `expected_cost` of its being wrong, `review_cost`, `decision`, `reasons`, `doubt`: probabilities by cause, `from`: where what each line charges came from, `overruled`: what is not believed any more, `missing` |
+//! | `receipt-adjusted` | the same down to `reasons`, and `reason` |
 //!
 //! `nats` are natural logs of how much likelier something is one way than the other; metres, grams
 //! and probabilities from 0 to 1.
@@ -22,8 +23,10 @@
 use serde_json::{Value, json};
 
 use super::accounts::{groups, why};
-use super::story::{Moment, Tale};
-use super::words::{done, place};
+use super::doubt::Met;
+use super::origin::Origin;
+use super::story::{Grounds, Moment, Since, Tale};
+use crate::app::words::{done, place};
 use crate::basket::event::Receipt;
 use crate::fusion::trace::{ActTrace, Decided, GateTag, Stood, Weighed};
 use crate::fusion::{Piece, Witness};
@@ -63,14 +66,16 @@ impl Shape<'_> {
                 after_gate_s,
                 others,
                 before,
+                sure,
             } => (
                 "track",
                 json!({
                     "track": track.to_string(),
                     "seen_at": began,
                     "after_s": after_gate_s.map(|s| round_to(s, 3)),
-                    "others": others.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                    "others": others.iter().map(|(t, _)| t.to_string()).collect::<Vec<_>>(),
                     "before": before.map(|v| v.to_string()),
+                    "sure": sure.map(probability),
                 }),
             ),
             Moment::Unbound(track, to) => (
@@ -82,11 +87,16 @@ impl Shape<'_> {
                 "track-merged",
                 json!({"track": track.to_string(), "into": into.to_string()}),
             ),
-            Moment::Doubted(track, p) => (
-                "track-doubted",
-                json!({"track": track.to_string(), "probability": probability(*p)}),
-            ),
-            Moment::Interaction(decided, at) => ("interaction", self.decided(decided, *at)),
+            Moment::Met(met) => ("track-doubted", met_of(met)),
+            Moment::Interaction(decided, at, since) => {
+                let mut more = self.decided(decided, *at);
+                more["later"] = json!(match since {
+                    Since::Stands => "stands",
+                    Since::Overruled => "overruled",
+                    Since::Charged => "charged",
+                });
+                ("interaction", more)
+            }
             Moment::Late(late, decided, act) => {
                 let acts = decided.accounts.first().and_then(|a| a.acts.get(*act));
                 let more = json!({
@@ -100,9 +110,10 @@ impl Shape<'_> {
                 ("late", more)
             }
             Moment::Left(gate) => ("left", json!({"gate": self.gate(*gate)})),
-            Moment::Gate(left, tags) => {
+            Moment::Gate(gate, tags) => {
                 let tags: Vec<Value> = tags.iter().map(|t| gate_tag(t)).collect();
-                ("gate-tags", json!({"left": left.to_string(), "tags": tags}))
+                let left = gate.visit.to_string();
+                ("gate-tags", json!({"left": left, "tags": tags}))
             }
             Moment::Followed(followed) => {
                 let visit = |(visit, before, log, after): &(VisitId, f64, f64, f64)| {
@@ -142,15 +153,23 @@ impl Shape<'_> {
                     "nats": rounded(inside.log),
                 }),
             ),
-            Moment::Closed(basket) => ("receipt", self.receipt(&basket.receipt)),
-            Moment::Adjusted(basket) => ("receipt-adjusted", self.receipt(&basket.receipt)),
+            Moment::Closed(basket, grounds) => {
+                let mut more = self.receipt(&basket.receipt);
+                self.ground(&mut more, grounds);
+                ("receipt", more)
+            }
+            Moment::Adjusted(basket, _) => {
+                let mut more = self.receipt(&basket.receipt);
+                more["reason"] = json!(basket.reason);
+                ("receipt-adjusted", more)
+            }
         }
     }
 
     fn decided(&self, d: &Decided, decided_at: Timestamp) -> Value {
         let groups = groups(d);
         let reasons: Vec<Value> = match &groups[..] {
-            [first, second, ..] => why(first.best, second.best)
+            [first, second, ..] => why(first, second)
                 .into_iter()
                 .map(|(what, nats)| json!({"by": what, "nats": rounded(nats)}))
                 .collect(),
@@ -237,7 +256,46 @@ impl Shape<'_> {
         }
     }
 
+    /// What a receipt rests on, beside what it says.
+    fn ground(&self, receipt: &mut Value, grounds: &Grounds<'_>) {
+        let doubt = &grounds.doubt;
+        receipt["doubt"] = json!({
+            "items": doubt.items.map(probability),
+            "meetings": doubt.met.iter().map(met_of).collect::<Vec<_>>(),
+            "rest": probability(doubt.rest),
+        });
+        let origins = grounds.origins.iter();
+        let origins: Vec<Vec<Value>> = origins
+            .map(|line| line.iter().map(|o| self.origin(o)).collect())
+            .collect();
+        receipt["from"] = json!(origins);
+        let overruled = grounds.overruled.iter().map(|o| {
+            json!({
+                "shelf": self.store.shelf(o.told.decided.shelf).id,
+                "at": o.told.decided.window.0,
+                "act": done(o.told.act.direction),
+                "gtin": o.told.act.gtin,
+                "held": o.held.map(probability),
+            })
+        });
+        receipt["overruled"] = overruled.collect();
+        let missing = grounds.missing.iter();
+        let missing = missing.map(|(g, p)| json!({"gtin": g, "probability": probability(*p)}));
+        receipt["missing"] = missing.collect();
+    }
+
+    fn origin(&self, origin: &Origin<'_>) -> Value {
+        json!({
+            "shelf": self.store.shelf(origin.decided.shelf).id,
+            "at": origin.decided.window.0,
+            "epc": origin.epc,
+            "taken_by": origin.taker.map(|v| v.to_string()),
+            "told": origin.told,
+        })
+    }
+
     fn receipt(&self, receipt: &Receipt) -> Value {
+        let t = &self.store.tunables.basket;
         let line = |l: &crate::basket::event::Line| {
             json!({
                 "gtin": l.gtin,
@@ -252,6 +310,9 @@ impl Shape<'_> {
             "lines": receipt.lines.iter().map(line).collect::<Vec<_>>(),
             "total": money(self.store, receipt.total),
             "currency": self.store.currency.code,
+            "confidence": probability(receipt.confidence),
+            "expected_cost": round_to((1.0 - receipt.confidence) * t.wrong_receipt_cost, 3),
+            "review_cost": t.review_cost,
             "decision": if receipt.review { "review" } else { "settle" },
             "reasons": receipt.reasons,
         })
@@ -340,6 +401,18 @@ fn gate_tag(t: &GateTag) -> Value {
         "last": t.gate.map(|(_, last, _)| last),
         "held_before": probability(t.held),
         "nats": rounded(t.log),
+        "held_after": probability(t.held_after),
+        "heard_later": t.later.map(|(at, _)| at),
+    })
+}
+
+fn met_of(met: &Met) -> Value {
+    json!({
+        "track": met.own.to_string(),
+        "other": met.other.to_string(),
+        "other_visit": met.visit.map(|v| v.to_string()),
+        "since": met.since,
+        "probability": probability(met.mistaken),
     })
 }
 

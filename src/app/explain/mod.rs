@@ -3,12 +3,16 @@
 //! text for people or as JSON lines.
 
 mod accounts;
+mod bill;
+mod doubt;
+mod headline;
 mod interaction;
 mod json;
-mod local;
+mod origin;
+mod pick;
+mod rows;
 mod story;
 mod tell;
-mod words;
 
 use std::cell::RefCell;
 use std::path::PathBuf;
@@ -17,7 +21,9 @@ use std::rc::Rc;
 use anyhow::bail;
 
 use self::story::Story;
+use super::local::Local;
 use crate::ids::VisitId;
+use crate::store::Store;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -30,8 +36,8 @@ pub(super) struct Args {
     /// The visit: its id as events have it (`v-000017`), or the token that was shown.
     #[arg(long)]
     visit: String,
-    /// Tells of every interaction in which the visit was a candidate, also of those that were hardly
-    /// its doing and in which nothing is taken to have been moved.
+    /// Tells also of what had next to no weight for this visit: interactions that were hardly its
+    /// doing, meetings without a doubt, and what was heard of tags that it hardly held.
     #[arg(long)]
     all: bool,
     /// JSON lines instead of text.
@@ -46,7 +52,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let watch = Box::new(move |at, output: &_| watcher.borrow_mut().on_output(at, output));
     super::replay::watch(&loaded, &args.recordings, watch)?;
     let story = story.borrow();
-    let visit = chosen(&story, &args.visit)?;
+    let visit = chosen(&loaded.store, &story, &args.visit)?;
     let tale = story.of(visit, args.all);
     super::print(&if args.json {
         json::lines(&loaded.store, &tale)
@@ -57,11 +63,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// The visit that is meant.
-fn chosen(story: &Story, name: &str) -> anyhow::Result<VisitId> {
+fn chosen(store: &Store, story: &Story, name: &str) -> anyhow::Result<VisitId> {
     let by_id = story.visits().find(|v| v.visit.to_string() == name);
     if let Some(visit) = by_id {
         return Ok(visit.visit);
     }
+    let local = Local::of(store);
     let of_token: Vec<_> = story
         .visits()
         .filter(|v| v.token.as_deref() == Some(name))
@@ -73,12 +80,16 @@ fn chosen(story: &Story, name: &str) -> anyhow::Result<VisitId> {
             if all.is_empty() {
                 bail!("no visit `{name}`: the recording holds none");
             }
-            bail!("no visit `{name}`; there are\n{}", story.list(&all));
+            bail!(
+                "no visit `{name}`; there are, times in {}\n{}",
+                local.name,
+                story.list(&local, &all)
+            );
         }
         _ => bail!(
             "{} visits of the token `{name}`; choose one by its id\n{}",
             of_token.len(),
-            story.list(&of_token)
+            story.list(&local, &of_token)
         ),
     }
 }

@@ -31,6 +31,11 @@ impl Local {
         self.format(at, "%Y-%m-%d")
     }
 
+    /// Date and time to the tenth of a second.
+    pub(super) fn date_time(&self, at: Timestamp) -> String {
+        self.format(at, "%Y-%m-%d %H:%M:%S%.1f")
+    }
+
     fn format(&self, at: Timestamp, how: &str) -> String {
         let Ok(instant) = jiff::Timestamp::from_microsecond(at.as_micros()) else {
             return at.to_string();

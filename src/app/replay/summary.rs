@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use crate::app::local::Local;
+use crate::app::words::{percent, plain, reason};
 use crate::basket::event::{BasketAdjusted, BasketClosed, Body, Event, Receipt};
 use crate::engine::Input;
 use crate::ids::VisitId;
@@ -25,9 +27,26 @@ pub(super) struct Summary {
     others: u64,
     losses: BTreeMap<String, u64>,
     events: u64,
-    baskets: BTreeMap<VisitId, BasketClosed>,
+    baskets: BTreeMap<VisitId, Basket>,
     opened: BTreeSet<VisitId>,
     inference: Option<Timings>,
+}
+
+/// A receipt as it was told last.
+#[derive(Debug)]
+struct Basket {
+    closed: BasketClosed,
+    adjusted: Vec<Adjusted>,
+}
+
+/// What replaced an earlier receipt, and why.
+#[derive(Debug)]
+struct Adjusted {
+    at: Timestamp,
+    reason: String,
+    /// In the currency's smallest unit.
+    total_before: u64,
+    review_before: bool,
 }
 
 /// Reasons listed; the rest are counted.
@@ -78,11 +97,15 @@ impl Summary {
                 self.opened.insert(opened.visit);
             }
             Body::BasketClosed(closed) => {
-                self.baskets.insert(closed.visit, closed.clone());
+                let basket = Basket {
+                    closed: closed.clone(),
+                    adjusted: Vec::new(),
+                };
+                self.baskets.insert(closed.visit, basket);
             }
-            Body::BasketAdjusted(BasketAdjusted { visit, receipt, .. }) => {
-                if let Some(basket) = self.baskets.get_mut(visit) {
-                    basket.receipt = receipt.clone();
+            Body::BasketAdjusted(adjusted) => {
+                if let Some(basket) = self.baskets.get_mut(&adjusted.visit) {
+                    basket.adjust(event.at, adjusted);
                 }
             }
             _ => {}
@@ -98,13 +121,13 @@ impl Summary {
         // Writing to a string never fails.
         self.write(&mut out, store, nanos)
             .expect("a string takes all text");
-        out.truncate(out.trim_end().len());
-        out
+        plain(out.trim_end())
     }
 
     fn write(&self, out: &mut String, store: &Store, nanos: u64) -> std::fmt::Result {
+        let local = Local::of(store);
         for basket in self.baskets.values() {
-            self.write_receipt(out, store, basket)?;
+            basket.write(out, store, &local)?;
         }
         let span = match (self.first, self.last) {
             (Some(first), Some(last)) => last.secs_since(first),
@@ -153,45 +176,71 @@ impl Summary {
             span / wall.max(1e-9)
         )
     }
+}
 
-    fn write_receipt(
-        &self,
-        out: &mut String,
-        store: &Store,
-        basket: &BasketClosed,
-    ) -> std::fmt::Result {
+impl Basket {
+    fn adjust(&mut self, at: Timestamp, adjusted: &BasketAdjusted) {
+        self.adjusted.push(Adjusted {
+            at,
+            reason: adjusted.reason.clone(),
+            total_before: self.closed.receipt.total,
+            review_before: self.closed.receipt.review,
+        });
+        self.closed.receipt = adjusted.receipt.clone();
+    }
+
+    fn write(&self, out: &mut String, store: &Store, local: &Local) -> std::fmt::Result {
+        let closed = &self.closed;
         let Receipt {
             lines,
             total,
             review,
             reasons,
             confidence,
-        } = &basket.receipt;
-        let who = basket.token.as_deref().unwrap_or("anonymous");
-        let decision = if *review { "review" } else { "settle" };
+        } = &closed.receipt;
+        let who = closed.token.as_deref().unwrap_or("anonymous");
+        let decided = decision(*review);
         writeln!(
             out,
-            "{}  {who}  left {}  {decision}  {:.1} % sure",
-            basket.visit,
-            basket.left_at,
-            100.0 * confidence
+            "{}  {who}  left {}  {decided}  {} sure",
+            closed.visit,
+            local.date_time(closed.left_at),
+            percent(*confidence)
         )?;
         for line in lines {
             writeln!(
                 out,
-                "    {:>3} x {}  {:<40} {:>9}  {:>5.1} %",
+                "    {:>3} x {}  {:<40} {:>9}  {:>8}",
                 line.quantity,
                 line.gtin,
                 line.name,
                 money(store, line.unit_price),
-                100.0 * line.confidence
+                percent(line.confidence)
             )?;
         }
         let currency = &store.currency.code;
         writeln!(out, "    total {:>63} {currency}", money(store, *total))?;
-        for reason in reasons {
-            writeln!(out, "    because {reason}")?;
+        for why in reasons {
+            writeln!(out, "    because {}", reason(store, why))?;
+        }
+        for Adjusted {
+            at,
+            reason,
+            total_before,
+            review_before,
+        } in &self.adjusted
+        {
+            let (at, before) = (local.date_time(*at), money(store, *total_before));
+            writeln!(
+                out,
+                "    adjusted after closing, {at}: {reason}; it was {before} {currency}, {}",
+                decision(*review_before)
+            )?;
         }
         writeln!(out)
     }
+}
+
+fn decision(review: bool) -> &'static str {
+    if review { "review" } else { "settle" }
 }

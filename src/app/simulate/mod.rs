@@ -24,7 +24,8 @@ enum What {
     /// Writes store.toml, catalog.csv, recording.mcap, truth.jsonl, expected.jsonl and people.jsonl
     /// of a number of visits.
     Day(Day),
-    /// The same of one small scene of something hard, such as `two-at-one-shelf`.
+    /// Writes the files of one small scene of something hard, such as `two-at-one-shelf`, as `day`
+    /// writes those of a day.
     Scene(Scene),
     /// Serves a recording's sensors as devices that the daemon can be connected to.
     Serve(serve::Args),

@@ -447,7 +447,7 @@ fn commands_that_cannot_be_done_are_refused() {
 fn a_visit_that_was_open_while_the_box_was_away_is_reviewed() {
     let store = plain();
     let away = |lost: u32| format!(r#"{{"source": "box", "lost": {lost}, "reason": "restart"}}"#);
-    let camera = r#"{"source": "camera/cam1", "lost": 9000, "reason": "slow"}"#;
+    let camera = r#"{"source": "camera/cam1", "lost": 3, "reason": "slow"}"#;
     for (lost, decision) in [(5000, r#"review ["sensors-away"]"#), (1500, "settle []")] {
         let steps = shopper(
             &store,
@@ -462,6 +462,26 @@ fn a_visit_that_was_open_while_the_box_was_away_is_reviewed() {
                 format!("{closed} 3.90 {decision}"),
             ]
         );
+    }
+}
+
+#[test]
+fn a_visit_of_which_a_sensor_lost_much_is_reviewed_and_a_few_lost_messages_are_nothing() {
+    let store = plain();
+    let (much, few) = (
+        r#"{"source": "scale/g1-s1-p1", "lost": 40, "reason": "slow"}"#,
+        r#"{"source": "rfid/r1", "lost": 4, "reason": "slow"}"#,
+    );
+    for (seconds, text, decision) in [
+        (7.0, much, r#"review ["sensors-away"]"#),
+        (7.0, few, "settle []"),
+        // Before he came.
+        (1.0, much, "settle []"),
+    ] {
+        let steps = shopper(&store, &[(seconds, "/gap", text)]);
+        let (_, events) = story(&Engine::new(Arc::clone(&store)), &steps);
+        let closed = only(&store, &events, &["basket"]);
+        assert!(closed[0].ends_with(decision), "{text}: {closed:?}");
     }
 }
 

@@ -59,6 +59,8 @@ impl Story {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Encounter {
     last_close: Timestamp,
+    /// Others were as near: the two may have been exchanged by way of a third.
+    crowded: bool,
     told: Story,
     crossed: Option<Story>,
     /// How tall each was before, and has looked since they may have been exchanged.
@@ -75,6 +77,7 @@ impl Encounter {
         };
         Self {
             last_close: at,
+            crowded: false,
             told,
             crossed: None,
             tall_before: [a.stature.clone(), b.stature.clone()],
@@ -87,33 +90,14 @@ impl Encounter {
         self.crossed.unwrap_or(self.told).exchanged
     }
 
-    /// They are near each other.
-    pub(super) fn stay(&mut self, at: Timestamp) {
+    /// They are near each other, and to others or not.
+    pub(super) fn stay(&mut self, at: Timestamp, crowded: bool) {
         self.last_close = at;
+        self.crowded |= crowded;
     }
 
-    /// The two are each other; what was told was the other story.
-    pub(super) fn exchange(&mut self) {
-        if let Some(crossed) = self.crossed {
-            let told = std::mem::replace(
-                &mut self.told,
-                Story {
-                    log: 0.0,
-                    ..crossed
-                },
-            );
-            self.crossed = Some(Story {
-                log: -crossed.log,
-                exchanged: crossed.exchanged,
-                ..told
-            });
-            self.tall_after.swap(0, 1);
-        }
-    }
-
-    /// Whether they may have been exchanged for long enough to see how each walks now.
-    pub(super) fn is_settled(&self, at: Timestamp) -> bool {
-        self.crossed.is_some_and(|c| at - c.exchanged >= SPAN)
+    pub(super) fn was_crowded(&self) -> bool {
+        self.crowded
     }
 
     /// Whether they have been apart for long enough to see how each walks now.

@@ -121,11 +121,14 @@ const TOGETHER_M: f64 = 1.2;
 const PROOF_FRAMES: u32 = 12;
 /// Two who parted are exchanged where this much, as a log, speaks for it.
 const SWAP_LOG: f64 = 1.0;
-/// The same while they are still near each other.
-const SWAP_AT_ONCE_LOG: f64 = 2.5;
 /// Log odds that two who met were taken for each other where nothing speaks for it or against it:
 /// on simulated days six of 77 were.
 const MISTAKEN_LOG: f64 = -2.6;
+/// No more is known of who is who after people met than this, as a log; less where a third was as
+/// near, who may have been taken for either: on simulated days two in a hundred of those of whom the
+/// most was known were nobody of the two, in crowds a quarter.
+const KNOWN_LOG: f64 = 4.0;
+const KNOWN_LOG_CROWDED: f64 = 2.0;
 /// What walks say is worth by this much less than it would be if cameras' errors were not alike
 /// from frame to frame.
 const WALKED_WORTH: f64 = 0.5;
@@ -273,6 +276,14 @@ impl Tracking {
             .iter()
             .map(|p| self.people[p].position_at(at))
             .collect();
+        let near = |p: &Point| {
+            let close = places
+                .iter()
+                .filter(|q| p.distance(**q) < encounter::CLOSE_M);
+            // He himself is among them.
+            close.count().saturating_sub(1)
+        };
+        let others: Vec<usize> = places.iter().map(near).collect();
         for (i, a) in seen.iter().enumerate() {
             let met_before = self
                 .encounters
@@ -293,14 +304,8 @@ impl Tracking {
                         met
                     }
                 };
-                if met.is_settled(at) && exchanged_log(met) > SWAP_AT_ONCE_LOG {
-                    let since = met.since();
-                    met.exchange();
-                    self.swap(*a, *b, since);
-                    places[i] = self.people[a].position_at(at);
-                    places[j] = self.people[b].position_at(at);
-                } else if close {
-                    met.stay(at);
+                if close {
+                    met.stay(at, others[i] > 1 || others[j] > 1);
                 } else if distance > encounter::PARTED_M && met.is_over(at) {
                     let since = met.since();
                     if self.conclude((*a, *b), out) {
@@ -324,7 +329,12 @@ impl Tracking {
         };
         let log = exchanged_log(&met);
         let swapped = log > SWAP_LOG;
-        let odds = MISTAKEN_LOG + if swapped { -log } else { log };
+        let known = if met.was_crowded() {
+            KNOWN_LOG_CROWDED
+        } else {
+            KNOWN_LOG
+        };
+        let odds = MISTAKEN_LOG + if swapped { -log } else { log }.max(-known);
         let mistaken = 1.0 / (1.0 + libm::exp(-odds));
         let both = [(pair.0, pair.1), (pair.1, pair.0)];
         out.extend(both.map(|(track, other)| TrackEvent::Doubted {

@@ -1,103 +1,96 @@
-//! Two people who come close may be taken for each other. Two stories of them are kept side by
-//! side, that each went on as told and that they were exchanged at some instant, each with how
-//! both would have walked: people go round each other, they seldom turn back both at once. The
-//! stories fork and join at every frame, as in multiple-hypothesis tracking (Reid, *IEEE TAC*
-//! 24(6), 1979) over two targets.
+//! Two people who come close may be taken for each other. When they part again, how each walked
+//! before is held against how each walks after: people go round each other, they seldom turn back
+//! both at once.
 
 use serde::{Deserialize, Serialize};
 
-use super::person::{Person, Placed};
+use super::person::Person;
 use super::stature::Stature;
-use super::walk::Walk;
 use crate::ids::CameraIx;
-use crate::units::{TimeDelta, Timestamp};
+use crate::units::{Point, TimeDelta, Timestamp};
 
 /// Nearer than this two people may be taken for each other, metres.
 pub(super) const CLOSE_M: f64 = 0.9;
 /// Further apart than this they can be told apart again, metres.
 pub(super) const PARTED_M: f64 = 1.4;
-/// How long they are seen apart before it is decided who is who.
+/// Velocities are means over this long.
 const SPAN: TimeDelta = TimeDelta::from_millis(600);
-/// Who is placed worse than this is hardly seen, metres.
-const SHARP_M: f64 = 0.4;
-/// A story less likely than this, as a log, is as good as none.
-const LEAST_LOG: f64 = -40.0;
+/// Spectral density of a walker's acceleration, m²/s³: a turn by 90° at 1 m/s within a second.
+const ACCELERATION_DENSITY: f64 = 1.0;
+/// Shoppers are no faster; a faster walk is a jump of fixes, m/s.
+const FASTEST_M_S: f64 = 1.9;
+/// Standard deviation of a fix where cameras disagree, metres.
+const FIX_SIGMA_M: f64 = 0.2;
+/// A walk says no more than this, as a log: people do turn back.
+const WALK_LOG_MAX: f64 = 3.0;
+/// Who was together for longer has stood about: his walk before says nothing of the one after.
+const LONGEST: TimeDelta = TimeDelta::from_millis(5_000);
 
-/// How two people walked if something is so.
+/// How somebody walked.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Story {
-    log: f64,
-    walks: [Walk; 2],
-    /// Since when the two are each other.
-    exchanged: Timestamp,
-}
-
-impl Story {
-    /// The story goes on: each of the two is seen where it says.
-    fn then(mut self, at: Timestamp, seen: [Option<Placed>; 2]) -> Self {
-        for (walk, placed) in self.walks.iter_mut().zip(seen) {
-            if let Some(placed) = placed {
-                self.log += walk.see(at, placed);
-            }
-        }
-        self
-    }
-
-    /// Either story; the likelier one's walks.
-    fn or(self, other: Self) -> Self {
-        let (likelier, less) = if other.log > self.log {
-            (other, self)
-        } else {
-            (self, other)
-        };
-        let log = likelier.log + libm::log1p(libm::exp(less.log - likelier.log));
-        Self { log, ..likelier }
-    }
+struct Walk {
+    at: Timestamp,
+    position: Point,
+    velocity: Point,
 }
 
 /// Two people near each other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Encounter {
+    since: Timestamp,
     last_close: Timestamp,
+    /// How near they came, metres.
+    nearest: f64,
     /// Others were as near: the two may have been exchanged by way of a third.
     crowded: bool,
-    told: Story,
-    crossed: Option<Story>,
-    /// How tall each was before, and has looked since they may have been exchanged.
+    before: [Option<Walk>; 2],
+    /// How tall each was before, and has looked since they parted.
     tall_before: [Stature; 2],
     tall_after: [Stature; 2],
 }
 
 impl Encounter {
     pub(super) fn new(at: Timestamp, a: &Person, b: &Person) -> Self {
-        let told = Story {
-            log: 0.0,
-            walks: [a.walk, b.walk],
-            exchanged: at,
-        };
         Self {
+            since: at,
             last_close: at,
+            nearest: CLOSE_M,
             crowded: false,
-            told,
-            crossed: None,
+            before: [walk(a, at), walk(b, at)],
             tall_before: [a.stature.clone(), b.stature.clone()],
             tall_after: [Stature::default(), Stature::default()],
         }
     }
 
-    /// Since when the two are each other, if they are.
     pub(super) fn since(&self) -> Timestamp {
-        self.crossed.unwrap_or(self.told).exchanged
+        self.since
     }
 
-    /// They are near each other, and to others or not.
-    pub(super) fn stay(&mut self, at: Timestamp, crowded: bool) {
-        self.last_close = at;
-        self.crowded |= crowded;
+    pub(super) fn nearest(&self) -> f64 {
+        self.nearest
     }
 
     pub(super) fn was_crowded(&self) -> bool {
         self.crowded
+    }
+
+    /// They are still near each other, and to others or not.
+    pub(super) fn stay(&mut self, at: Timestamp, metres: f64, crowded: bool) {
+        self.last_close = at;
+        self.crowded |= crowded;
+        self.nearest = self.nearest.min(metres);
+        self.tall_after = [Stature::default(), Stature::default()];
+    }
+
+    /// A frame of them apart.
+    pub(super) fn see(&mut self, camera: CameraIx, at: Timestamp, a: &Person, b: &Person) {
+        for (seen, person) in self.tall_after.iter_mut().zip([a, b]) {
+            if person.seen_by_at(camera, at)
+                && let Some(tall) = person.last_tall
+            {
+                seen.add(tall);
+            }
+        }
     }
 
     /// Whether they have been apart for long enough to see how each walks now.
@@ -105,59 +98,25 @@ impl Encounter {
         at - self.last_close >= SPAN
     }
 
-    /// A frame of one or both.
-    pub(super) fn see(&mut self, camera: CameraIx, at: Timestamp, a: &Person, b: &Person) {
-        let seen = [a, b].map(|p| p.placed_at(camera, at));
-        if seen.iter().all(Option::is_none) {
-            return;
-        }
-        let turned = [seen[1], seen[0]];
-        let (mut told, mut crossed) = (
-            self.told.then(at, seen),
-            self.crossed.map(|c| c.then(at, turned)),
-        );
-        // One who is seen alone, or of whom little is seen, may be a slip of one frame; who is who
-        // changes where both are seen.
-        if seen
-            .iter()
-            .all(|p| p.is_some_and(|p| p.sigma.norm() < SHARP_M))
-        {
-            let now = Story {
-                exchanged: at,
-                ..self.told.then(at, turned)
-            };
-            if let Some(was) = self.crossed {
-                told = told.or(was.then(at, seen));
-            }
-            crossed = Some(crossed.map_or(now, |c| c.or(now)));
-        }
-        let Some(crossed) = crossed else {
-            self.told = Story { log: 0.0, ..told };
-            return;
-        };
-        if self
-            .crossed
-            .is_none_or(|c| c.exchanged != crossed.exchanged)
-        {
-            self.tall_after = [Stature::default(), Stature::default()];
-        }
-        for (after, person) in self.tall_after.iter_mut().zip([a, b]) {
-            if person.seen_by_at(camera, at)
-                && let Some(tall) = person.last_tall
-            {
-                after.add(tall);
-            }
-        }
-        let log = crossed.log - told.log;
-        self.told = Story { log: 0.0, ..told };
-        self.crossed = (log > LEAST_LOG).then_some(Story { log, ..crossed });
+    /// By how much, as a log, it is likelier that the two are now each other.
+    pub(super) fn swapped_log(&self, at: Timestamp, a: &Person, b: &Person) -> f64 {
+        self.by_walk(at, a, b) + self.by_height()
     }
 
-    /// By how much, as a log, it is likelier that the two are now each other: by how they walked,
-    /// and by how tall they look.
-    pub(super) fn exchanged_logs(&self) -> (f64, f64) {
-        let walked = self.crossed.map_or(LEAST_LOG, |c| c.log);
-        (walked, self.by_height())
+    fn by_walk(&self, at: Timestamp, a: &Person, b: &Person) -> f64 {
+        let [Some(a0), Some(b0)] = self.before else {
+            return 0.0;
+        };
+        let (Some(a1), Some(b1)) = (walk(a, at), walk(b, at)) else {
+            return 0.0;
+        };
+        let ran = |w: &Walk| w.velocity.norm() > FASTEST_M_S;
+        if self.last_close - self.since > LONGEST || [a0, b0, a1, b1].iter().any(ran) {
+            return 0.0;
+        }
+        let as_told = effort(a0, a1) + effort(b0, b1);
+        let swapped = effort(a0, b1) + effort(b0, a1);
+        ((as_told - swapped) / 2.0).clamp(-WALK_LOG_MAX, WALK_LOG_MAX)
     }
 
     fn by_height(&self) -> f64 {
@@ -170,5 +129,55 @@ impl Encounter {
         let off =
             |(m, s): (f64, f64), (n, t): (f64, f64)| (m - n) * (m - n) / (2.0 * (s * s + t * t));
         (off(a0, a1) + off(b0, b1)) - (off(a0, b1) + off(b0, a1))
+    }
+}
+
+/// The mean walk up to an instant.
+fn walk(person: &Person, at: Timestamp) -> Option<Walk> {
+    let (from, to) = (person.fix_at(at - SPAN)?, person.fix_at(at)?);
+    let seconds = SPAN.as_secs();
+    let half = TimeDelta::from_micros(SPAN.as_micros() / 2);
+    Some(Walk {
+        at: at - half,
+        position: (from.position + to.position) * 0.5,
+        velocity: (to.position - from.position) * (1.0 / seconds),
+    })
+}
+
+/// How badly one walk leads on to another: the squared deviation of place and velocity from
+/// going straight on, by what a walker's acceleration and the fixes' own errors allow.
+fn effort(from: Walk, to: Walk) -> f64 {
+    let t = to.at.secs_since(from.at).max(0.3);
+    let (q, p2) = (ACCELERATION_DENSITY, FIX_SIGMA_M * FIX_SIGMA_M);
+    let v2 = 2.0 * p2 / (SPAN.as_secs() * SPAN.as_secs());
+    let pp = q * t * t * t / 3.0 + 2.0 * p2 + v2 * t * t;
+    let pv = q * t * t / 2.0 + v2 * t;
+    let vv = q * t + 2.0 * v2;
+    let det = pp * vv - pv * pv;
+    let along = |d: f64, v0: f64, v1: f64| {
+        let (off, turn) = (d - v0 * t, v1 - v0);
+        (vv * off * off - 2.0 * pv * off * turn + pp * turn * turn) / det
+    };
+    let d = to.position - from.position;
+    along(d.x, from.velocity.x, to.velocity.x) + along(d.y, from.velocity.y, to.velocity.y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: f64, position: (f64, f64), velocity: (f64, f64)) -> Walk {
+        Walk {
+            at: Timestamp::from_nanos(0) + TimeDelta::from_secs(seconds),
+            position: Point::new(position.0, position.1),
+            velocity: Point::new(velocity.0, velocity.1),
+        }
+    }
+
+    #[test]
+    fn going_on_takes_no_effort_and_turning_back_does() {
+        let before = at(0.0, (0.0, 0.0), (1.0, 0.0));
+        assert!(effort(before, at(2.0, (2.0, 0.0), (1.0, 0.0))).abs() < 1e-9);
+        assert!(effort(before, at(2.0, (0.0, 0.0), (-1.0, 0.0))) > 1.5);
     }
 }

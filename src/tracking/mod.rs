@@ -13,10 +13,8 @@ mod person;
 mod place;
 mod stature;
 mod upright;
-mod walk;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
@@ -122,16 +120,15 @@ const PROOF_FRAMES: u32 = 12;
 /// Two who parted are exchanged where this much, as a log, speaks for it.
 const SWAP_LOG: f64 = 1.0;
 /// Log odds that two who met were taken for each other where nothing speaks for it or against it:
-/// on simulated days six of 77 were.
-const MISTAKEN_LOG: f64 = -2.6;
+/// on simulated days three of 487 were, all of them among the 64 of whom nothing spoke.
+const MISTAKEN_LOG: f64 = -3.4;
+/// The same of two who came no nearer than this, metres: one of 162.
+const APART_M: f64 = 0.5;
+const APART_LOG: f64 = -5.0;
 /// No more is known of who is who after people met than this, as a log; less where a third was as
-/// near, who may have been taken for either: on simulated days two in a hundred of those of whom the
-/// most was known were nobody of the two, in crowds a quarter.
+/// near, who may have been taken for either.
 const KNOWN_LOG: f64 = 4.0;
-const KNOWN_LOG_CROWDED: f64 = 2.0;
-/// What walks say is worth by this much less than it would be if cameras' errors were not alike
-/// from frame to frame.
-const WALKED_WORTH: f64 = 0.5;
+const KNOWN_LOG_CROWDED: f64 = 1.0;
 /// Who is this near the edge of the floor stands at its threshold, metres.
 const THRESHOLD_M: f64 = 0.45;
 /// Who walks up to a threshold and back has come from this much further inside, metres.
@@ -291,24 +288,27 @@ impl Tracking {
             let met_before: Vec<TrackId> = met_before.map(|((_, b), _)| *b).collect();
             for (j, b) in seen.iter().enumerate().skip(i + 1) {
                 let distance = places[i].distance(places[j]);
-                let close = distance < encounter::CLOSE_M;
-                if !close && !met_before.contains(b) {
+                if distance >= encounter::CLOSE_M && !met_before.contains(b) {
                     continue;
                 }
                 let (pa, pb) = (&self.people[a], &self.people[b]);
-                let met = match self.encounters.entry((*a, *b)) {
-                    Entry::Vacant(new) => new.insert(Encounter::new(at, pa, pb)),
-                    Entry::Occupied(old) => {
-                        let met = old.into_mut();
-                        met.see(camera, at, pa, pb);
-                        met
-                    }
+                if distance < encounter::CLOSE_M {
+                    let met = self.encounters.entry((*a, *b));
+                    met.or_insert_with(|| Encounter::new(at, pa, pb)).stay(
+                        at,
+                        distance,
+                        others[i] > 1 || others[j] > 1,
+                    );
+                    continue;
+                }
+                let Some(met) = self.encounters.get_mut(&(*a, *b)) else {
+                    continue;
                 };
-                if close {
-                    met.stay(at, others[i] > 1 || others[j] > 1);
-                } else if distance > encounter::PARTED_M && met.is_over(at) {
-                    let since = met.since();
-                    if self.conclude((*a, *b), out) {
+                met.see(camera, at, pa, pb);
+                if distance > encounter::PARTED_M && met.is_over(at) {
+                    let (since, log) = (met.since(), met.swapped_log(at, pa, pb));
+                    self.conclude((*a, *b), log, out);
+                    if log > SWAP_LOG {
                         self.swap(*a, *b, since);
                         places[i] = self.people[a].position_at(at);
                         places[j] = self.people[b].position_at(at);
@@ -321,20 +321,20 @@ impl Tracking {
             .retain(|(a, b), _| people.contains_key(a) && people.contains_key(b));
     }
 
-    /// An encounter is over: tells how likely it is that the two were taken for each other, and
-    /// whether they are to be exchanged.
-    fn conclude(&mut self, pair: (TrackId, TrackId), out: &mut Vec<TrackEvent>) -> bool {
+    /// An encounter is over, and by so much, as a log, the two are likelier each other: tells how
+    /// likely it is that they are taken for each other from now on.
+    fn conclude(&mut self, pair: (TrackId, TrackId), log: f64, out: &mut Vec<TrackEvent>) {
         let Some(met) = self.encounters.remove(&pair) else {
-            return false;
+            return;
         };
-        let log = exchanged_log(&met);
-        let swapped = log > SWAP_LOG;
+        let apart = met.nearest() > APART_M;
         let known = if met.was_crowded() {
             KNOWN_LOG_CROWDED
         } else {
             KNOWN_LOG
         };
-        let odds = MISTAKEN_LOG + if swapped { -log } else { log }.max(-known);
+        let wrong = if log > SWAP_LOG { -log } else { log };
+        let odds = if apart { APART_LOG } else { MISTAKEN_LOG } + wrong.max(-known);
         let mistaken = 1.0 / (1.0 + libm::exp(-odds));
         let both = [(pair.0, pair.1), (pair.1, pair.0)];
         out.extend(both.map(|(track, other)| TrackEvent::Doubted {
@@ -343,7 +343,6 @@ impl Tracking {
             since: met.since(),
             mistaken,
         }));
-        swapped
     }
 
     /// Exchanges all that two people were and did after an instant. Whoever has left since was the
@@ -562,19 +561,14 @@ impl Tracking {
     }
 
     fn end(&mut self, at: Timestamp, out: &mut Vec<TrackEvent>) {
-        let over = loop {
-            let over = self.over(at);
-            // Who is it that leaves?
-            let met = self.encounters.keys().copied().find(|(a, b)| {
-                let leaves = |t: &TrackId| over.iter().any(|(id, _)| id == t);
-                leaves(a) || leaves(b)
-            });
-            let Some(pair) = met else { break over };
-            let since = self.encounters[&pair].since();
-            if self.conclude(pair, out) {
-                self.swap(pair.0, pair.1, since);
-            }
-        };
+        let over = self.over(at);
+        // Who leaves before he has parted from another may be the other.
+        let leaves = |t: TrackId| over.iter().any(|(id, _)| *id == t);
+        let pairs = self.encounters.keys().copied();
+        let met: Vec<_> = pairs.filter(|(a, b)| leaves(*a) || leaves(*b)).collect();
+        for pair in met {
+            self.conclude(pair, 0.0, out);
+        }
         let some_left = !over.is_empty();
         for (id, event) in over {
             out.push(event);
@@ -638,12 +632,6 @@ impl Tracking {
     pub fn tracks(&self) -> Vec<TrackId> {
         self.people.keys().copied().collect()
     }
-}
-
-/// By how much, as a log, it is likelier that the two who met are now each other.
-fn exchanged_log(met: &Encounter) -> f64 {
-    let (walked, tall) = met.exchanged_logs();
-    WALKED_WORTH * walked + tall
 }
 
 /// Sights of one frame, boxes that lie over a stronger one left out: detectors double.

@@ -10,7 +10,6 @@ use super::Fix;
 use super::bias::Biases;
 use super::stature::{self, Stature};
 use super::upright::Upright;
-use super::walk::Walk;
 use crate::ids::CameraIx;
 use crate::observation::Detection;
 use crate::units::{BBox, Homography, Point, TimeDelta, Timestamp};
@@ -37,7 +36,7 @@ pub(super) struct Sight {
 }
 
 /// A place on the floor and the standard deviation of each coordinate, metres.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Placed {
     pub(super) at: Point,
     pub(super) sigma: Point,
@@ -264,9 +263,6 @@ pub(super) struct Person {
     pub(super) stature: Stature,
     /// How tall he was in the last frame, where his feet were seen.
     pub(super) last_tall: Option<f64>,
-    /// Where the last frame placed him.
-    last_placed: Placed,
-    pub(super) walk: Walk,
     embedding: Vec<f32>,
     fixes: VecDeque<Fix>,
 }
@@ -322,8 +318,6 @@ impl Person {
             y: Axis::new(p.y, sigma.y),
             stature,
             last_tall: None,
-            last_placed: sight.placed(&Stature::default()),
-            walk: Walk::new(at, sight.placed(&Stature::default())),
             at,
             first: (at, p),
             last_seen: at,
@@ -393,11 +387,6 @@ impl Person {
         lately.map(|(camera, _)| camera)
     }
 
-    /// Where a frame placed him, if he is in it and it is the last one that saw him.
-    pub(super) fn placed_at(&self, camera: CameraIx, at: Timestamp) -> Option<Placed> {
-        self.seen_by_at(camera, at).then_some(self.last_placed)
-    }
-
     pub(super) fn seen_by_at(&self, camera: CameraIx, at: Timestamp) -> bool {
         self.last_by == (camera, at)
     }
@@ -424,8 +413,6 @@ impl Person {
         let Placed { at: p, sigma } = sight.placed(&self.stature);
         self.x = self.x.predicted(dt).corrected(p.x, sigma.x);
         self.y = self.y.predicted(dt).corrected(p.y, sigma.y);
-        self.walk.see(at, Placed { at: p, sigma });
-        self.last_placed = Placed { at: p, sigma };
         self.last_tall = sight.whole(&self.stature);
         if let Some(tall) = sight.tall.filter(|_| !sight.cut) {
             self.stature.add(tall);

@@ -225,8 +225,8 @@ impl Engine {
         let store = Arc::clone(&self.store);
         let clocks = &mut self.state.clocks;
         let (captured_at, told) = clocks.right(&store, at, captured_at, &sensed);
-        if let Some(told) = told {
-            self.on_clock(at, told, clocks::name(&store, &sensed));
+        if let Some((told, sensor)) = told.zip(clocks::name(&store, &sensed)) {
+            self.on_clock(at, told, &sensor);
         }
         match sensed {
             Sensed::TagRead(read) => {
@@ -279,17 +279,6 @@ impl Engine {
             }
             Sensed::Door { .. } => {}
         }
-    }
-
-    /// A sensor's clock is seen to be off, or to be right again.
-    fn on_clock(&mut self, at: Timestamp, told: Told, sensor: Option<String>) {
-        let Some(sensor) = sensor else { return };
-        let alert = Alert::new("clock-off", "warning", &sensor);
-        let body = match told {
-            Told::Off => Body::AlertRaised(alert),
-            Told::Right => Body::AlertCleared(alert),
-        };
-        self.tell(at, body);
     }
 
     fn on_tags(&mut self, at: Timestamp, found: Vec<TagEvent>) {

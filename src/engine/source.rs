@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::clocks::Told;
 use crate::basket::event::{Alert, Body};
 use crate::basket::review::Forced;
 use crate::observation::{SourceReport, SourceState};
@@ -27,6 +28,8 @@ enum Standing {
     Offline,
     Degraded,
     DiskLow,
+    /// Its own clock is put right.
+    ClockOff,
 }
 
 impl Standing {
@@ -35,6 +38,7 @@ impl Standing {
             Self::Offline => Alert::new("source-offline", "error", about),
             Self::Degraded => Alert::new("source-degraded", "warning", about),
             Self::DiskLow => Alert::new("disk-low", "error", about),
+            Self::ClockOff => Alert::new("clock-off", "warning", about),
         }
     }
 }
@@ -69,6 +73,21 @@ impl Alerts {
         (cleared.collect(), raised.map(|now| now.alert(source)))
     }
 
+    /// What is raised or cleared when a sensor's clock is seen to be off, or to be right again.
+    fn on_clock(&mut self, source: &str, told: Told) -> Option<Body> {
+        let alert = Standing::ClockOff.alert(source);
+        match told {
+            Told::Off => self
+                .raise(source, Standing::ClockOff)
+                .then_some(Body::AlertRaised(alert)),
+            Told::Right => {
+                self.0.remove(&(source.to_owned(), Standing::ClockOff));
+                Some(Body::AlertCleared(alert))
+            }
+        }
+    }
+
+    /// The states of a source that stand.
     fn of(&self, source: &str) -> impl Iterator<Item = Standing> {
         let all = [Standing::Offline, Standing::Degraded, Standing::DiskLow];
         let stands = move |s: &Standing| self.0.contains(&(source.to_owned(), *s));
@@ -113,11 +132,20 @@ fn is_gone(store: &Store, source: &str) -> bool {
 impl Engine {
     /// The sensors that are taken for away or ill, by name.
     pub fn ill(&self) -> Vec<String> {
-        let standing = self.state.alerts.0.iter().map(|(source, _)| source);
-        let sensors = standing.filter(|source| source.as_str() != DISK);
-        let mut ill: Vec<String> = sensors.cloned().collect();
+        let standing = self.state.alerts.0.iter();
+        let sensors = standing.filter(|(source, standing)| {
+            source.as_str() != DISK && *standing != Standing::ClockOff
+        });
+        let mut ill: Vec<String> = sensors.map(|(source, _)| source.clone()).collect();
         ill.dedup();
         ill
+    }
+
+    /// A sensor's clock is seen to be off, or to be right again.
+    pub(super) fn on_clock(&mut self, at: Timestamp, told: Told, sensor: &str) {
+        if let Some(body) = self.state.alerts.on_clock(sensor, told) {
+            self.tell(at, body);
+        }
     }
 
     pub(super) fn on_source(&mut self, at: Timestamp, report: SourceReport) {
@@ -170,5 +198,19 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(raised("rfid/r1"), (0, true, STANDING_MAX));
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_told_once_and_outlasts_an_outage() {
+        let mut alerts = Alerts::default();
+        let camera = "camera/cam1";
+        assert!(alerts.on_clock(camera, Told::Off).is_some());
+        assert!(alerts.on_clock(camera, Told::Off).is_none());
+        for state in [SourceState::Offline, SourceState::Online] {
+            alerts.on_state(camera, state);
+        }
+        assert_eq!(alerts.0.len(), 1);
+        assert!(alerts.on_clock(camera, Told::Right).is_some());
+        assert!(alerts.0.is_empty());
     }
 }

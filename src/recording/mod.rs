@@ -2,8 +2,9 @@
 //!
 //! A file cut short is read up to its last whole record; a chunk that is damaged is left out;
 //! both are told and counted. What such a chunk declared is taken from the file's summary, or from
-//! the metadata that our own writer puts beside its chunks. Memory is bounded by the largest chunk, except for a file whose
-//! messages are not in order: it is sorted in memory, up to [`SORTED_MAX`] bytes.
+//! the metadata that our own writer puts beside its chunks. Memory is bounded by the largest chunk,
+//! except for a file whose messages are not in order: it is sorted in memory, up to [`SORTED_MAX`]
+//! bytes.
 
 mod declared;
 mod facts;

@@ -29,7 +29,7 @@ use crate::store::{Store, View};
 use crate::tracking::{TrackEvent, Tracking};
 use crate::units::{TimeDelta, Timestamp};
 
-use self::clocks::{Clocks, Told};
+use self::clocks::Clocks;
 use self::outage::Outages;
 use self::source::Alerts;
 pub use self::succession::Past;

@@ -1,6 +1,6 @@
 //! Two people who come close may be taken for each other. When they part again, how each walked
-//! before is held against how each walks after: people go round each other, they seldom turn back
-//! both at once.
+//! before is held against how each walks after: people go on as they did, or stand on, more often
+//! than both change at once.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,12 +17,16 @@ pub(super) const PARTED_M: f64 = 1.4;
 const SPAN: TimeDelta = TimeDelta::from_millis(600);
 /// Spectral density of a walker's acceleration, m²/s³: a turn by 90° at 1 m/s within a second.
 const ACCELERATION_DENSITY: f64 = 1.0;
+/// The same of one who goes on as he did or stands on, m²/s³.
+const STEADY_DENSITY: f64 = 0.05;
+/// People go on as they do for so long, seconds: between two shelves of a small shop, and at one.
+const GOES_ON_S: f64 = 3.0;
 /// Shoppers are no faster; a faster walk is a jump of fixes, m/s.
 const FASTEST_M_S: f64 = 1.9;
 /// Standard deviation of a fix where cameras disagree, metres.
-const FIX_SIGMA_M: f64 = 0.2;
+const FIX_SIGMA_M: f64 = 0.1;
 /// A walk says no more than this, as a log: people do turn back.
-const WALK_LOG_MAX: f64 = 3.0;
+const WALK_LOG_MAX: f64 = 6.0;
 /// Who was together for longer has stood about: his walk before says nothing of the one after.
 const LONGEST: TimeDelta = TimeDelta::from_millis(5_000);
 
@@ -114,9 +118,9 @@ impl Encounter {
         if self.last_close - self.since > LONGEST || [a0, b0, a1, b1].iter().any(ran) {
             return 0.0;
         }
-        let as_told = effort(a0, a1) + effort(b0, b1);
-        let swapped = effort(a0, b1) + effort(b0, a1);
-        ((as_told - swapped) / 2.0).clamp(-WALK_LOG_MAX, WALK_LOG_MAX)
+        let as_told = leads_on(a0, a1) + leads_on(b0, b1);
+        let swapped = leads_on(a0, b1) + leads_on(b0, a1);
+        (swapped - as_told).clamp(-WALK_LOG_MAX, WALK_LOG_MAX)
     }
 
     fn by_height(&self) -> f64 {
@@ -144,11 +148,24 @@ fn walk(person: &Person, at: Timestamp) -> Option<Walk> {
     })
 }
 
-/// How badly one walk leads on to another: the squared deviation of place and velocity from
-/// going straight on, by what a walker's acceleration and the fixes' own errors allow.
-fn effort(from: Walk, to: Walk) -> f64 {
+/// How well one walk leads on to another, as a log density: who goes on as he did, and who has
+/// turned, set off or stopped since.
+fn leads_on(from: Walk, to: Walk) -> f64 {
     let t = to.at.secs_since(from.at).max(0.3);
-    let (q, p2) = (ACCELERATION_DENSITY, FIX_SIGMA_M * FIX_SIGMA_M);
+    let goes_on = libm::exp(-t / GOES_ON_S);
+    let same = libm::log(goes_on) + log_density(from, to, t, STEADY_DENSITY);
+    let other = libm::log(1.0 - goes_on) + log_density(from, to, t, ACCELERATION_DENSITY);
+    let (more, less) = if same > other {
+        (same, other)
+    } else {
+        (other, same)
+    };
+    more + libm::log1p(libm::exp(less - more))
+}
+
+/// The log density of a walk after another where acceleration is white noise of so much, m²/s³.
+fn log_density(from: Walk, to: Walk, t: f64, q: f64) -> f64 {
+    let p2 = FIX_SIGMA_M * FIX_SIGMA_M;
     let v2 = 2.0 * p2 / (SPAN.as_secs() * SPAN.as_secs());
     let pp = q * t * t * t / 3.0 + 2.0 * p2 + v2 * t * t;
     let pv = q * t * t / 2.0 + v2 * t;
@@ -159,7 +176,9 @@ fn effort(from: Walk, to: Walk) -> f64 {
         (vv * off * off - 2.0 * pv * off * turn + pp * turn * turn) / det
     };
     let d = to.position - from.position;
-    along(d.x, from.velocity.x, to.velocity.x) + along(d.y, from.velocity.y, to.velocity.y)
+    let off =
+        along(d.x, from.velocity.x, to.velocity.x) + along(d.y, from.velocity.y, to.velocity.y);
+    -0.5 * off - libm::log(det)
 }
 
 #[cfg(test)]
@@ -177,7 +196,7 @@ mod tests {
     #[test]
     fn going_on_takes_no_effort_and_turning_back_does() {
         let before = at(0.0, (0.0, 0.0), (1.0, 0.0));
-        assert!(effort(before, at(2.0, (2.0, 0.0), (1.0, 0.0))).abs() < 1e-9);
-        assert!(effort(before, at(2.0, (0.0, 0.0), (-1.0, 0.0))) > 1.5);
+        let on = leads_on(before, at(2.0, (2.0, 0.0), (1.0, 0.0)));
+        assert!(on > leads_on(before, at(2.0, (0.0, 0.0), (-1.0, 0.0))) + 1.5);
     }
 }

@@ -117,8 +117,9 @@ const BESIDE_M: f64 = 1.8;
 const TOGETHER_M: f64 = 1.2;
 /// Frames in which one camera saw two people that prove them two for good.
 const PROOF_FRAMES: u32 = 12;
-/// Two who parted are exchanged where this much, as a log, speaks for it.
-const SWAP_LOG: f64 = 1.0;
+/// Two who parted are exchanged where more than this, as a log, speaks for it: as much as speaks
+/// against it beforehand.
+const SWAP_LOG: f64 = 3.4;
 /// Log odds that two who met were taken for each other where nothing speaks for it or against it:
 /// on simulated days three of 487 were, all of them among the 64 of whom nothing spoke.
 const MISTAKEN_LOG: f64 = -3.4;

@@ -442,7 +442,7 @@ impl Fusion {
         let decided = &mut self.decided[place];
         let (unit, before) = (decided.unit, decided.epc.replace(epc));
         decided.told_by.push(Witness::Rfid);
-        self.clusters.tag_unit(unit, before, epc);
+        self.clusters.tag_unit(unit, gtin, before, epc);
         self.trace(|_| Trace::Late(Late::new(unit, window, Witness::Rfid, Some(epc))));
         true
     }

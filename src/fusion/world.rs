@@ -378,11 +378,11 @@ impl Clusters {
         changed
     }
 
-    /// Gives a unit the tag that turned out to be its own.
-    pub(super) fn tag_unit(&mut self, unit: UnitId, before: Option<Epc>, epc: Epc) {
+    /// Gives a unit the tag that turned out to be its own, where it is of the tag's product.
+    pub(super) fn tag_unit(&mut self, unit: UnitId, gtin: Gtin, before: Option<Epc>, epc: Epc) {
         let mut done = Vec::new();
         for world in self.clusters.iter_mut().flat_map(|c| &mut c.worlds) {
-            let is = |u: &Unit| u.id == unit && u.epc == before;
+            let is = |u: &Unit| u.id == unit && u.gtin == gtin && u.epc == before;
             let tag = |u: &mut Unit| {
                 u.epc = Some(epc);
                 u.sources.rfid = true;

@@ -143,9 +143,15 @@ impl Fusion {
             if holders.is_empty() || !concerned {
                 continue;
             }
-            let from = away.followed;
+            // What was heard of a tag before it was put back follows him who put it back.
+            let held: f64 = self.clusters.chances(epc).values().sum();
+            let rested = away.rested.map(|(at, _)| at).filter(|_| held < 0.5);
+            let from = away.followed.max(rested);
             let fresh = away.reads.partition_point(|r| Some(r.at) <= from);
-            let since = from.or(away.since).unwrap_or(away.reads[fresh].at);
+            let Some(first) = away.reads.get(fresh).map(|r| r.at) else {
+                continue;
+            };
+            let since = from.or(away.since).unwrap_or(first);
             let walks = comove::Walks::new(
                 store,
                 tracking,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::world::Unit;
+use super::world::{Unit, UnitId};
 use crate::gs1::{Epc, Gtin};
 use crate::ids::VisitId;
 
@@ -149,6 +149,35 @@ impl Held {
     pub(super) fn holder(&self, epc: Epc) -> Option<VisitId> {
         let holds = |hand: &Hand| hand.units().iter().any(|u| u.epc == Some(epc));
         self.0.iter().find(|(_, hand)| holds(hand)).map(|(v, _)| *v)
+    }
+
+    /// A unit by its number, and who holds it.
+    pub(super) fn unit(&self, id: UnitId) -> Option<(VisitId, Unit)> {
+        let units = |(visit, hand): &(VisitId, Hand)| {
+            let own = hand.units().iter().find(|u| u.id == id);
+            own.map(|unit| (*visit, *unit))
+        };
+        self.0.iter().find_map(units)
+    }
+
+    /// The tags of all units but one.
+    pub(super) fn other_tags(&self, id: UnitId) -> impl Iterator<Item = Epc> {
+        let units = self.0.iter().flat_map(|(_, hand)| hand.units());
+        units.filter(move |u| u.id != id).filter_map(|u| u.epc)
+    }
+
+    /// How many units of a product before one have no tag.
+    pub(super) fn untagged_before(&self, id: UnitId, gtin: Gtin) -> usize {
+        let units = self.0.iter().flat_map(|(_, hand)| hand.units());
+        units.filter(|u| u.id < id && u.is_untagged(gtin)).count()
+    }
+
+    /// Gives a unit of a visit the tag that turned out to be its own. Settle afterwards.
+    pub(super) fn tag_as(&mut self, visit: VisitId, id: UnitId, epc: Epc) {
+        for unit in self.edit(visit).iter_mut().filter(|u| u.id == id) {
+            unit.epc = Some(epc);
+            unit.sources.rfid = true;
+        }
     }
 
     /// Gives one of a visit's units of a product the tag that turned out to be its own; whether it

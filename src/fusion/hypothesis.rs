@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::evidence::{Coverage, Covered};
 use super::interaction::{Interaction, Piece};
 use super::likelihood::{Load, Measured};
-use super::tags::Tags;
+use super::tags::{Tags, UNTAGGED};
 use super::trace::Parts;
 use super::{Direction, Sources, Witness};
 use crate::gs1::{Epc, Gtin};
@@ -99,10 +99,6 @@ const CROWDED_LOG: f64 = -2.0;
 /// Prior of something's being put back that somebody near holds, and that nobody does.
 const HELD: f64 = 0.20;
 const UNHELD: f64 = 0.001;
-/// Units without a working tag (Auburn's audit: 3.5 % on average), of products that have tags and
-/// of products of which no tag was ever heard.
-const UNTAGGED: f64 = 0.04;
-const UNTAGGED_UNKNOWN: f64 = 0.7;
 /// Log of how much seldomer something is put where it does not belong.
 const ELSEWHERE_LOG: f64 = -1.5;
 /// Log probability that a hand leaned on the shelf so that one step looks like two, and for how long.
@@ -554,21 +550,9 @@ impl Search<'_> {
             return 0.0;
         }
         let says = self.says(act.window);
-        let of_product = || says.iter().filter(|s| s.gtin == act.gtin);
         let own = act.epc;
-        let free = of_product().filter(|s| own == Some(s.epc) || !used.contains(&s.epc));
-        let free = free.filter(|s| own.is_none_or(|own| own == s.epc));
-        let untagged = if self.presence.knows(act.gtin) {
-            UNTAGGED
-        } else {
-            UNTAGGED_UNKNOWN
-        };
-        let tags = Tags {
-            says: free.map(|s| (s.epc, s.log)).collect(),
-            of: of_product().count() as f64,
-            untagged,
-            unseen: if own.is_some() { 1e-4 } else { untagged },
-        };
+        let known = self.presence.knows(act.gtin);
+        let tags = Tags::left(&says, act.gtin, own, known, |epc| !used.contains(&epc));
         let log = tags.log(|_| 0.0);
         if own.is_none()
             && let Some(best) = tags.likeliest(|_| 0.0)

@@ -16,6 +16,7 @@ pub mod hypothesis;
 mod interaction;
 mod likelihood;
 pub mod met;
+mod relook;
 mod tags;
 pub mod trace;
 pub mod who;
@@ -40,6 +41,7 @@ use self::hypothesis::Account;
 use self::interaction::Interaction;
 pub use self::interaction::Piece;
 use self::met::Meeting;
+use self::relook::Doubtful;
 use self::trace::{Late, Trace};
 use self::who::Carriers;
 use self::world::{Clusters, UnitId};
@@ -144,6 +146,8 @@ pub struct Fusion {
     restocks: BTreeMap<ShelfIx, (Timestamp, Option<Timestamp>)>,
     /// Acts decided lately, so that a late witness of one is not taken for another.
     decided: Vec<Decided>,
+    /// Takes whose tags are looked at again.
+    doubtful: Vec<Doubtful>,
     next_unit: u64,
     /// When units were taken, by the likeliest account.
     taken_at: BTreeMap<UnitId, Timestamp>,
@@ -196,6 +200,7 @@ impl Fusion {
             sightings: BTreeMap::new(),
             restocks: BTreeMap::new(),
             decided: Vec::new(),
+            doubtful: Vec::new(),
             next_unit: 0,
             taken_at: BTreeMap::new(),
             meetings: Vec::new(),
@@ -481,7 +486,8 @@ impl Fusion {
     /// When to call [`Fusion::on_timeout`] next.
     pub fn deadline(&self) -> Option<Timestamp> {
         let due = |i: &Interaction| i.tell_at.map_or(i.ready_at, |t| t.min(i.ready_at));
-        self.open.values().map(due).min()
+        let decide = self.open.values().map(due).min();
+        decide.into_iter().chain(self.looks_again_at()).min()
     }
 
     pub fn on_timeout(
@@ -494,6 +500,7 @@ impl Fusion {
     ) {
         self.tell_early(store, at, tracking, presence, out);
         self.resolve(store, tracking, presence, out, |i| i.ready_at <= at);
+        self.look_again(store, presence, at, out);
     }
 
     /// Decides every interaction in which a visit can have had a hand before `until`, ready or not:
@@ -519,6 +526,7 @@ impl Fusion {
             .map(|i| i.shelf)
             .collect();
         self.resolve(store, tracking, presence, out, |i| due.contains(&i.shelf));
+        self.look_before_closing(store, presence, visit, out);
     }
 
     fn resolve(
@@ -572,7 +580,7 @@ impl Fusion {
         }
         let whos = self.whos(store, tracking, shelf, &accounts);
         let first = UnitId(self.next_unit);
-        let branched = self.branch(store, interaction, &accounts, &whos, out);
+        let branched = self.branch(store, presence, interaction, &accounts, &whos, out);
         self.trace(|f| {
             let told = branched.told();
             Trace::Decided(scene.decided(&f.carriers, &accounts, &whos, told, first))
@@ -582,6 +590,7 @@ impl Fusion {
     fn branch(
         &mut self,
         store: &Store,
+        presence: &Presence,
         interaction: &Interaction,
         accounts: &[Account],
         whos: &[Vec<Rc<world::Options>>],
@@ -597,6 +606,7 @@ impl Fusion {
         if let Some(told) = branched.account() {
             self.note_decided(shelf, told, UnitId(first_unit));
         }
+        self.note_doubtful(store, presence, shelf, &branched, UnitId(first_unit));
         out.extend(early::settled(&interaction.told, branched.actions(store)));
         if !branched.reweighed.is_empty() {
             out.push(Decision::Reweighed(std::mem::take(&mut branched.reweighed)));

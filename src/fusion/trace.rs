@@ -28,10 +28,20 @@ pub enum Trace {
     Gate(AtGate),
     Inside(Inside),
     Late(Late),
+    Again(Again),
     /// A tag's reads were held against people's walks.
     Followed(Followed),
     /// What tags say of two who met.
     Judged(Verdict),
+}
+
+/// The tags of a take were looked at again: what it can have been, with the probabilities before and
+/// after.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Again {
+    pub unit: UnitId,
+    pub before: Vec<(Gtin, f64)>,
+    pub after: Vec<(Gtin, f64)>,
 }
 
 /// Whose walk the reads of a tag follow.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::comove::Walks;
 use super::held::{Hand, Held};
 use super::hypothesis::{Account, Act};
+use super::relook::Choice;
 use super::who::Who;
 use super::{Action, Direction, Holding, Holdings, Sources};
 use crate::gs1::{Epc, Gtin};
@@ -79,6 +80,9 @@ const OTHER_UNIT_LOG: f64 = -3.0;
 
 /// Log probability that a tag which follows somebody's walk is that of his unit without one.
 const KNOWN_LATE_LOG: f64 = -0.5;
+
+/// By so much, nats, another tag must say more to be taken for a unit's own instead.
+const ANOTHER_TAG_LOG: f64 = 3.0;
 
 /// Who holds more than this is ever less likely to take another, by so much a unit: nobody carries
 /// a shelf away, and a visit whose end was missed must not take all that others take.
@@ -378,6 +382,81 @@ impl Clusters {
         changed
     }
 
+    /// What a unit is, as worlds have it in which somebody holds it, with their probabilities.
+    pub(super) fn choices(&self, unit: UnitId) -> Vec<(Gtin, f64)> {
+        let mut choices: BTreeMap<Gtin, f64> = BTreeMap::new();
+        for world in self.clusters.iter().flat_map(|c| &c.worlds) {
+            if let Some((_, held)) = world.held.unit(unit) {
+                *choices.entry(held.gtin).or_default() += libm::exp(world.log_weight);
+            }
+        }
+        choices.into_iter().collect()
+    }
+
+    /// Weighs the worlds anew by what tags say now of what a unit is, against what they said;
+    /// `absent` is the log of the same for worlds in which nobody holds it.
+    pub(super) fn look_again(
+        &mut self,
+        unit: UnitId,
+        choices: &[Choice],
+        absent: f64,
+    ) -> Vec<VisitId> {
+        let has = |c: &Cluster| c.worlds.iter().any(|w| w.held.unit(unit).is_some());
+        let Some(place) = self.clusters.iter().position(has) else {
+            return Vec::new();
+        };
+        if self.clusters[place].worlds.len() < 2 {
+            return Vec::new();
+        }
+        let mut cluster = self.clusters.remove(place);
+        let best = self.clusters.iter().filter_map(|c| c.worlds.first());
+        let elsewhere: BTreeSet<Epc> = best.flat_map(|w| w.held.other_tags(unit)).collect();
+        for world in &mut cluster.worlds {
+            let Some((visit, held)) = world.held.unit(unit) else {
+                world.log_weight += absent;
+                continue;
+            };
+            let of_product = || choices.iter().filter(|c| c.gtin == held.gtin);
+            let own = of_product().find(|c| c.own.is_some() && c.own == held.epc);
+            let Some(choice) = own.or_else(|| of_product().next()) else {
+                continue;
+            };
+            let mut others: Vec<Epc> = world.held.other_tags(unit).collect();
+            others.extend(&elsewhere);
+            // Units before it that have no tag yet have the first say.
+            for _ in 0..world.held.untagged_before(unit, held.gtin) {
+                let free = |epc: Epc| {
+                    if others.contains(&epc) {
+                        f64::NEG_INFINITY
+                    } else {
+                        0.0
+                    }
+                };
+                others.extend(choice.now.best(free));
+            }
+            let less = |epc: Epc| {
+                if others.contains(&epc) {
+                    f64::NEG_INFINITY
+                } else {
+                    0.0
+                }
+            };
+            world.log_weight += choice.now.log(less) - choice.before.log(less);
+            let says = |epc: Epc| choice.now.say(epc).unwrap_or(0.0);
+            let best = choice.now.likeliest(less).filter(|best| {
+                held.epc
+                    .is_none_or(|epc| says(*best) > says(epc) + ANOTHER_TAG_LOG)
+            });
+            if let Some(best) = best.filter(|_| choice.own.is_none()) {
+                world.held.tag_as(visit, unit, best);
+            }
+        }
+        cluster.settle();
+        let changed = cluster.visits.iter().copied().collect();
+        self.put_back(cluster);
+        changed
+    }
+
     /// Gives a unit the tag that turned out to be its own, where it is of the tag's product.
     pub(super) fn tag_unit(&mut self, unit: UnitId, gtin: Gtin, before: Option<Epc>, epc: Epc) {
         let mut done = Vec::new();
@@ -387,6 +466,10 @@ impl Clusters {
                 u.epc = Some(epc);
                 u.sources.rfid = true;
             };
+            // No two units have one tag: where another has it, this one's is not known.
+            if world.held.holder(epc).is_some() {
+                continue;
+            }
             world.held.change(is, tag, &mut done);
         }
     }
@@ -922,6 +1005,17 @@ impl Branched {
     /// the account's place.
     pub(super) fn told(&self) -> &[(f64, Vec<Option<VisitId>>, usize)] {
         &self.told
+    }
+
+    /// The ways with the act at one place of their account, where they have one, and who did it.
+    pub(super) fn ways_of(
+        &self,
+        place: usize,
+    ) -> impl Iterator<Item = (f64, Option<&Act>, Option<VisitId>)> {
+        self.told.iter().map(move |(p, who, n)| {
+            let act = self.accounts.get(*n).and_then(|a| a.acts.get(place));
+            (*p, act, who.get(place).copied().flatten())
+        })
     }
 
     /// The likeliest account.

@@ -319,6 +319,7 @@ impl<'a> Picker<'a> {
                     self.push(at, Moment::Late(late, decided, *act));
                 }
             }
+            Trace::Again(_) => {}
             Trace::Gate(gate) => self.on_gate(at, gate),
             Trace::Inside(inside) => self.on_inside(inside),
             Trace::Followed(followed) => self.on_followed(at, followed),

@@ -448,9 +448,8 @@ impl Engine {
             &store,
             tracking,
             presence,
-            visit,
-            gate,
-            left_at,
+            at,
+            (visit, gate, left_at),
             &mut decisions,
         );
         self.on_decisions(at, decisions);

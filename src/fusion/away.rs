@@ -52,6 +52,10 @@ pub(super) struct Sighting {
 
 /// Somebody who stands still before a shelf lets what he holds seem to stand there, for so long.
 pub(super) const HELD_STILL: TimeDelta = TimeDelta::from_millis(20_000);
+/// Who goes out so long before another may have passed the gate with him.
+const TOGETHER: TimeDelta = TimeDelta::from_millis(4_000);
+/// Who left is past the gate so long after.
+const PAST: TimeDelta = TimeDelta::from_millis(1_500);
 /// A tag heard at a gate within this time before somebody left may have gone with him.
 const AT_GATE: TimeDelta = TimeDelta::from_millis(6_000);
 
@@ -68,17 +72,16 @@ impl Fusion {
         }
     }
 
-    /// The share of gate-heard tags among those that a visit holds is weighed when it leaves: a
-    /// tag heard at the gate while the visit passed speaks for it, one heard inside afterwards
-    /// against it.
+    /// The gate's antennas are weighed when a visit leaves: a tag heard there while the visit passed
+    /// speaks for it, one heard inside afterwards against it. Who passed with it has left the same
+    /// reads, and is weighed with it; what was heard of him since is weighed as he is closed.
     pub fn on_left(
         &mut self,
         store: &Store,
         tracking: &Tracking,
         presence: &Presence,
-        visit: VisitId,
-        gate: Option<GateIx>,
-        left_at: Timestamp,
+        at: Timestamp,
+        (visit, gate, left_at): (VisitId, Option<GateIx>, Timestamp),
         out: &mut Vec<Decision>,
     ) {
         self.follow(store, tracking, presence, visit, left_at, out);
@@ -86,17 +89,47 @@ impl Fusion {
         if gates.is_empty() {
             return;
         }
+        let all = gate_read_points(store, None);
+        for (other, left) in self.carriers.left_within(left_at - TOGETHER, at - PAST) {
+            if other != visit && !self.passed.contains_key(&other) {
+                self.weigh_gate(other, &all, left, out);
+            }
+        }
         self.trace(|fusion| Trace::Gate(fusion.at_gate(visit, &gates, left_at)));
-        let sightings = &self.sightings;
-        let weigh = |unit: &Unit| {
-            let Some(epc) = unit.epc else { return 0.0 };
-            let reads = sightings.get(&epc).map_or(&[][..], |a| &a.reads);
-            gate_log_ratio(reads, &gates, left_at)
-        };
-        let changed = self.clusters.reweigh(visit, weigh);
+        self.weigh_gate(visit, &gates, left_at, out);
+    }
+
+    /// Weighs what a gate heard of the tags of a visit that passed it, less what was weighed already.
+    fn weigh_gate(
+        &mut self,
+        visit: VisitId,
+        gates: &[ReadPoint],
+        left_at: Timestamp,
+        out: &mut Vec<Decision>,
+    ) {
+        let says = self.gate_says(visit, gates, left_at);
+        let before = self.passed.remove(&visit).unwrap_or_default();
+        let change = |unit: &Unit| gate_change(&before, &says, unit);
+        let changed = self.clusters.reweigh(visit, change);
+        self.passed.insert(visit, says);
         if !changed.is_empty() {
             out.push(Decision::Reweighed(changed));
         }
+    }
+
+    /// What a gate says of each tag that a visit may hold.
+    pub(super) fn gate_says(
+        &self,
+        visit: VisitId,
+        gates: &[ReadPoint],
+        left_at: Timestamp,
+    ) -> BTreeMap<Epc, f64> {
+        let units = self.clusters.units_of(visit);
+        let say = |epc: Epc| {
+            let reads = self.sightings.get(&epc).map_or(&[][..], |a| &a.reads);
+            (epc, gate_log_ratio(reads, gates, left_at))
+        };
+        units.iter().filter_map(|(u, _)| u.epc).map(say).collect()
     }
 
     /// Weighs whose walk tags follow that a visit which left may have carried out.
@@ -227,6 +260,16 @@ impl Fusion {
     }
 }
 
+/// By how much a gate's say of a unit differs from what has been weighed of it.
+pub(super) fn gate_change(
+    before: &BTreeMap<Epc, f64>,
+    says: &BTreeMap<Epc, f64>,
+    unit: &Unit,
+) -> f64 {
+    let of = |says: &BTreeMap<Epc, f64>| unit.epc.and_then(|epc| says.get(&epc).copied());
+    of(says).map_or(0.0, |say| say - of(before).unwrap_or(0.0))
+}
+
 /// Log likelihood of one read inside the store of a tag that was carried out seconds before:
 /// a late report or a read through the door.
 const HEARD_INSIDE_LOG: f64 = -2.0;
@@ -249,9 +292,9 @@ fn gate_read_points(store: &Store, gate: Option<GateIx>) -> Vec<ReadPoint> {
 /// a published set of 90 passages), so a read says less than its absence or its timing.
 pub(super) fn gate_log_ratio(reads: &[Sighting], gates: &[ReadPoint], left_at: Timestamp) -> f64 {
     let from = left_at - TimeDelta::from_millis(3500);
-    let (near, past) = (TimeDelta::from_millis(900), TimeDelta::from_millis(1500));
+    let near = TimeDelta::from_millis(900);
     let at_gate =
-        |r: &&Sighting| gates.contains(&r.place) && r.at >= from && r.at <= left_at + past;
+        |r: &&Sighting| gates.contains(&r.place) && r.at >= from && r.at <= left_at + PAST;
     let heard = reads.iter().filter(at_gate).count();
     // A tag is loudest to the gate just as it passes; one heard before and no more has gone with
     // somebody else.
@@ -259,7 +302,7 @@ pub(super) fn gate_log_ratio(reads: &[Sighting], gates: &[ReadPoint], left_at: T
     let passing = reads.iter().filter(at_gate).filter(passing).count();
     let inside = reads
         .iter()
-        .filter(|r| r.at > left_at + past + TimeDelta::from_millis(1000))
+        .filter(|r| r.at > left_at + PAST + TimeDelta::from_millis(1000))
         .count();
     let ln = libm::log;
     let (mut carried, mut not) = match (heard, passing) {

@@ -146,6 +146,8 @@ pub struct Fusion {
     restocks: BTreeMap<ShelfIx, (Timestamp, Option<Timestamp>)>,
     /// Acts decided lately, so that a late witness of one is not taken for another.
     decided: Vec<Decided>,
+    /// What gates said of the tags of visits that have left, as it was weighed.
+    passed: BTreeMap<VisitId, BTreeMap<Epc, f64>>,
     /// Takes whose tags are looked at again.
     doubtful: Vec<Doubtful>,
     next_unit: u64,
@@ -200,6 +202,7 @@ impl Fusion {
             sightings: BTreeMap::new(),
             restocks: BTreeMap::new(),
             decided: Vec::new(),
+            passed: BTreeMap::new(),
             doubtful: Vec::new(),
             next_unit: 0,
             taken_at: BTreeMap::new(),
@@ -645,6 +648,7 @@ impl Fusion {
     pub fn forget(&mut self, visit: VisitId, now: Timestamp) {
         self.clusters.forget(visit);
         self.carriers.forget(visit);
+        self.passed.remove(&visit);
         self.meetings.retain(|m| !m.visits.contains(&visit));
         let held = self.clusters.held_units();
         self.taken_at.retain(|unit, _| held.contains(unit));

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::away::gate_log_ratio;
+use super::away::{gate_change, gate_log_ratio};
 use super::hypothesis::{Account, Act, Possible};
 use super::interaction::{Interaction, Piece};
 use super::met::Verdict;
@@ -459,12 +459,10 @@ impl Fusion {
         left_at: Timestamp,
     ) -> (Vec<(Unit, f64)>, Holdings) {
         let mut weighed = self.clusters.clone();
-        weighed.reweigh(visit, |unit| {
-            let reads = unit.epc.and_then(|epc| self.sightings.get(&epc));
-            let reads = reads.map_or(&[][..], |a| &a.reads);
-            unit.epc
-                .map_or(0.0, |_| gate_log_ratio(reads, gates, left_at))
-        });
+        let says = self.gate_says(visit, gates, left_at);
+        let none = BTreeMap::new();
+        let before = self.passed.get(&visit).unwrap_or(&none);
+        weighed.reweigh(visit, |unit| gate_change(before, &says, unit));
         (weighed.units_of(visit), weighed.holdings(visit))
     }
 }

@@ -129,6 +129,17 @@ impl Carriers {
             .collect()
     }
 
+    /// The visits that left within a span, and when.
+    pub(super) fn left_within(&self, from: Timestamp, to: Timestamp) -> Vec<(VisitId, Timestamp)> {
+        let left = |(v, c): (&VisitId, &Carrier)| Some((*v, c.left_at?));
+        let within = |(_, left): &(VisitId, Timestamp)| *left >= from && *left <= to;
+        self.by_visit
+            .iter()
+            .filter_map(left)
+            .filter(within)
+            .collect()
+    }
+
     /// The visits that had left before an instant.
     pub fn gone_before(&self, at: Timestamp) -> Vec<VisitId> {
         let gone = |c: &Carrier| c.left_at.is_some_and(|left| left < at);

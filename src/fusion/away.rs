@@ -176,10 +176,7 @@ impl Fusion {
             if holders.is_empty() || !concerned {
                 continue;
             }
-            // What was heard of a tag before it was put back follows him who put it back.
-            let held: f64 = self.clusters.chances(epc).values().sum();
-            let rested = away.rested.map(|(at, _)| at).filter(|_| held < 0.5);
-            let from = away.followed.max(rested);
+            let from = away.followed;
             let fresh = away.reads.partition_point(|r| Some(r.at) <= from);
             let Some(first) = away.reads.get(fresh).map(|r| r.at) else {
                 continue;
@@ -189,7 +186,7 @@ impl Fusion {
                 store,
                 tracking,
                 &self.carriers,
-                ([away.home, away.rested.map(|(_, place)| place)], since),
+                (away.home, away.rested, since),
                 holders,
                 &away.reads[fresh..],
             );

@@ -32,6 +32,8 @@ const MOST: f64 = 8.0;
 /// Log prior of a tag's changing hands between two visits that came close, and that did not.
 const HANDED_LOG: f64 = -4.0;
 const APART_LOG: f64 = -4.0;
+/// Log prior of its having been put down where nothing else told of it.
+const PUT_DOWN_LOG: f64 = -5.0;
 /// Hands reach each other within this, metres; cameras are off by as much again.
 const ARMS_M: f64 = 1.3;
 const FAR_M: f64 = 2.2;
@@ -46,6 +48,8 @@ pub(super) struct Walks<'a> {
     visits: Vec<VisitId>,
     /// From when on it was away.
     since: Timestamp,
+    /// Since when it has stood, or been held, before another shelf.
+    rested: Option<Timestamp>,
     marks: Vec<Mark>,
 }
 
@@ -58,17 +62,18 @@ struct Mark {
 }
 
 impl<'a> Walks<'a> {
-    /// `reads` are those that have not been weighed yet, oldest first; `homes` is where it stood, and
-    /// where it may stand now.
+    /// `reads` are those that have not been weighed yet, oldest first; `home` is where it stood, and
+    /// `rested` where it may stand now, and since when.
     pub(super) fn new(
         store: &Store,
         tracking: &'a Tracking,
         carriers: &'a Carriers,
-        (homes, since): ([Option<ReadPoint>; 2], Timestamp),
+        (home, rested, since): (Option<ReadPoint>, Option<(Timestamp, ReadPoint)>, Timestamp),
         holders: BTreeSet<VisitId>,
         reads: &[Sighting],
     ) -> Option<Self> {
         let (first, last) = (reads.first()?, reads.last()?);
+        let homes = [home, rested.map(|(_, place)| place)];
         let mut visits = holders;
         visits.extend(carriers.present(first.at, last.at));
         let visits: Vec<VisitId> = visits.into_iter().collect();
@@ -98,6 +103,7 @@ impl<'a> Walks<'a> {
             carriers,
             visits,
             since,
+            rested: rested.map(|(at, _)| at),
             marks,
         })
     }
@@ -127,9 +133,32 @@ impl<'a> Walks<'a> {
         self.marks.iter().map(|m| m.rests).sum()
     }
 
-    /// How well it fits that nobody carried it, against the best.
+    /// How well it fits that nobody carries it, against the best: it has stood somewhere all along,
+    /// or since it was put down.
     pub(super) fn nobody(&self) -> f64 {
-        (self.rested() - self.best()).max(-MOST)
+        let put_down = self.rested.map_or(f64::NEG_INFINITY, |at| {
+            let carried = self.marks.partition_point(|m| m.at < at);
+            let each = (0..self.visits.len()).map(|n| self.put_down_after(n, carried));
+            each.fold(f64::NEG_INFINITY, f64::max)
+        });
+        (self.rested().max(put_down) - self.best()).max(-MOST)
+    }
+
+    /// The log of how well it fits one visit's having carried it for so many marks and put it down
+    /// then.
+    fn put_down_after(&self, n: usize, carried: usize) -> f64 {
+        let (before, after) = self.marks.split_at(carried.min(self.marks.len()));
+        let before: f64 = before.iter().map(|m| m.fits[n]).sum();
+        before + after.iter().map(|m| m.rests).sum::<f64>()
+    }
+
+    /// How well it fits one visit's having put it down, or never having had it, unseen, against the
+    /// best.
+    pub(super) fn put_down(&self, visit: VisitId) -> Option<f64> {
+        let n = self.place(visit)?;
+        let each = (0..self.marks.len()).map(|carried| self.put_down_after(n, carried));
+        let log = each.fold(f64::NEG_INFINITY, f64::max) - self.best() + PUT_DOWN_LOG;
+        (log > -MOST).then_some(log)
     }
 
     /// How well it fits one visit's having carried it all along, against the best.

@@ -346,6 +346,12 @@ impl Clusters {
                 other.log_weight += log;
                 next.push(other);
             }
+            if let Some(log) = walks.put_down(holder) {
+                let mut other = world.clone();
+                other.held.remove_tag(epc);
+                other.log_weight += log;
+                next.push(other);
+            }
             world.log_weight += walks.kept(holder);
             next.push(world);
         }

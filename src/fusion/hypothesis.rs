@@ -301,7 +301,8 @@ impl Search<'_> {
                 }
             }
         }
-        let mut out = vec![(Vec::new(), no_item_log_likelihood(step), 0.0)];
+        let plates = self.store.shelf(self.shelf).scales.len();
+        let mut out = vec![(Vec::new(), no_item_log_likelihood(step, plates), 0.0)];
         for set in sets {
             let chosen: Vec<&Candidate> = set.iter().map(|i| &candidates[*i]).collect();
             out.push(self.explain_by(&measured, step, &chosen));
@@ -847,14 +848,16 @@ fn pressed(first: &WeightStep, then: &WeightStep) -> Option<WeightStep> {
 
 /// Log density of a step that no known item's moving explains: a bag leaned on the shelf, an item
 /// pushed from plate to plate, a load cell that jumped. Small jumps are the commonest, and each move
-/// of a step is one.
-fn no_item_log_likelihood(step: &WeightStep) -> f64 {
+/// of a step is one. It may come anywhere along the shelf's `plates`, as an item may that does not
+/// belong there.
+fn no_item_log_likelihood(step: &WeightStep, plates: usize) -> f64 {
     let total: f64 = step.plates.iter().map(|p| p.grams).sum();
     let moved: f64 = step.plates.iter().map(|p| p.grams.abs()).sum::<f64>() - total.abs();
+    let anywhere = -libm::log(plates.max(1) as f64);
     if step.parts.len() < 2 {
-        return jump(total.abs() + 0.1 * moved);
+        return anywhere + jump(total.abs() + 0.1 * moved);
     }
-    step.parts.iter().map(|p| jump(p.grams.abs())).sum()
+    anywhere + step.parts.iter().map(|p| jump(p.grams.abs())).sum::<f64>()
 }
 
 fn jump(grams: f64) -> f64 {

@@ -74,6 +74,23 @@ impl Interaction {
         self.ready_at = (last + wait).max(at).min(opened_at + LONGEST);
     }
 
+    /// What happened before an instant at the latest, and what at the earliest after it; `None`
+    /// where it is all on one side.
+    pub(super) fn split(&self, at: Timestamp) -> Option<[Self; 2]> {
+        let side = |later: bool| {
+            let pieces = self.pieces.iter().filter(|p| (p.window().0 > at) == later);
+            let told = self.told.iter().filter(|a| (a.at > at) == later);
+            Self {
+                pieces: pieces.cloned().collect(),
+                told: told.cloned().collect(),
+                ..Self::new(self.shelf)
+            }
+        };
+        let sides = [side(false), side(true)];
+        let both = sides.iter().all(|side| !side.pieces.is_empty());
+        both.then_some(sides)
+    }
+
     /// The earliest that any of it can have happened.
     pub(super) fn began(&self) -> Timestamp {
         self.pieces

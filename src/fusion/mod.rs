@@ -189,6 +189,8 @@ const DECIDED_KEPT: TimeDelta = TimeDelta::from_millis(30_000);
 const REACHING: TimeDelta = TimeDelta::from_millis(1_500);
 /// How long a shelf still hears a tag that was taken from it, as a rule at most.
 const HEARD_IN_HAND: TimeDelta = TimeDelta::from_millis(4_000);
+/// Staff touch a shelf so long before and after they say so.
+const RESTOCK_SLACK: TimeDelta = TimeDelta::from_millis(1_500);
 /// Sightings kept for one tag.
 const SIGHTINGS_MAX: usize = 200;
 
@@ -564,6 +566,23 @@ impl Fusion {
     ) {
         let shelf = interaction.shelf;
         let restock = self.is_restocked(shelf, interaction);
+        // What shoppers took just before staff came or when they had gone is not staff's.
+        if let Some((begin, end)) = self.restocks.get(&shelf).filter(|_| restock) {
+            let bounds = [
+                Some(*begin - RESTOCK_SLACK),
+                end.map(|end| end + RESTOCK_SLACK),
+            ];
+            let sides = bounds
+                .into_iter()
+                .flatten()
+                .find_map(|at| interaction.split(at));
+            if let Some(sides) = sides {
+                for side in &sides {
+                    self.decide(store, tracking, presence, side, out);
+                }
+                return;
+            }
+        }
         let possible = self.possible(interaction);
         let accounts =
             hypothesis::enumerate(store, &self.coverage, presence, interaction, &possible);
@@ -632,10 +651,9 @@ impl Fusion {
     }
 
     fn is_restocked(&self, shelf: ShelfIx, interaction: &Interaction) -> bool {
-        let slack = TimeDelta::from_millis(1500);
         self.restocks.get(&shelf).is_some_and(|(begin, end)| {
-            interaction.ended() >= *begin - slack
-                && end.is_none_or(|end| interaction.began() <= end + slack)
+            interaction.ended() > *begin - RESTOCK_SLACK
+                && end.is_none_or(|end| interaction.began() <= end + RESTOCK_SLACK)
         })
     }
 

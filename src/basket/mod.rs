@@ -289,8 +289,11 @@ impl Baskets {
                 continue;
             };
             let receipt = self.receipt(store, &visit, fusion);
-            let same =
-                same_lines(&receipt, &closed.receipt) && receipt.review == closed.receipt.review;
+            // Nobody is asked for a review of what is settled, and as a rule paid, over a little
+            // more doubt about the same lines.
+            let stands = receipt.review == closed.receipt.review
+                || (receipt.review && !receipt::is_withdrawn(store, receipt.confidence));
+            let same = same_lines(&receipt, &closed.receipt) && stands;
             if visit.staff || same {
                 continue;
             }

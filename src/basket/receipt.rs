@@ -10,6 +10,15 @@ use crate::units::TimeDelta;
 /// The reason of a receipt of somebody whom no gate admitted.
 pub(super) const NO_TOKEN: &str = "no-token";
 
+/// A settled receipt is withdrawn where the expected cost of its being wrong is this many reviews.
+const WITHDRAWN_REVIEWS: f64 = 2.0;
+
+/// Whether a receipt that was settled is in so much doubt now that a person must look at it.
+pub(super) fn is_withdrawn(store: &Store, confidence: f64) -> bool {
+    let t = &store.tunables.basket;
+    (1.0 - confidence) * t.wrong_receipt_cost > WITHDRAWN_REVIEWS * t.review_cost
+}
+
 /// The receipt of what a visit holds. It is settled only where the expected cost of its being
 /// wrong is below that of a person's look.
 pub(super) fn compose(

@@ -120,6 +120,8 @@ const PROOF_FRAMES: u32 = 12;
 /// Two who parted are exchanged where more than this, as a log, speaks for it: as much as speaks
 /// against it beforehand.
 const SWAP_LOG: f64 = 3.4;
+/// The same where a third was as near: either may have gone on as he.
+const SWAP_LOG_CROWDED: f64 = 5.0;
 /// Log odds that two who met were taken for each other where nothing speaks for it or against it:
 /// on simulated days three of 487 were, all of them among the 64 of whom nothing spoke.
 const MISTAKEN_LOG: f64 = -3.4;
@@ -308,8 +310,9 @@ impl Tracking {
                 met.see(camera, at, pa, pb);
                 if distance > encounter::PARTED_M && met.is_over(at) {
                     let (since, log) = (met.since(), met.swapped_log(at, pa, pb));
+                    let exchanged = log > exchange_log(met);
                     self.conclude((*a, *b), log, out);
-                    if log > SWAP_LOG {
+                    if exchanged {
                         self.swap(*a, *b, since);
                         places[i] = self.people[a].position_at(at);
                         places[j] = self.people[b].position_at(at);
@@ -334,7 +337,8 @@ impl Tracking {
         } else {
             KNOWN_LOG
         };
-        let wrong = if log > SWAP_LOG { -log } else { log };
+        let exchanged = log > exchange_log(&met);
+        let wrong = if exchanged { -log } else { log };
         let odds = if apart { APART_LOG } else { MISTAKEN_LOG } + wrong.max(-known);
         let mistaken = 1.0 / (1.0 + libm::exp(-odds));
         let both = [(pair.0, pair.1), (pair.1, pair.0)];
@@ -632,6 +636,15 @@ impl Tracking {
     /// All tracks with a fix within the last two minutes and not merged away, in order of id.
     pub fn tracks(&self) -> Vec<TrackId> {
         self.people.keys().copied().collect()
+    }
+}
+
+/// By so much, as a log, two who met must be likelier each other to be exchanged.
+fn exchange_log(met: &Encounter) -> f64 {
+    if met.was_crowded() {
+        SWAP_LOG_CROWDED
+    } else {
+        SWAP_LOG
     }
 }
 

@@ -90,7 +90,13 @@ impl Fusion {
             return;
         }
         let all = gate_read_points(store, None);
-        for (other, left) in self.carriers.left_within(left_at - TOGETHER, at - PAST) {
+        // Where nobody is followed, when somebody left is not known well enough.
+        let together = if store.has_floor_cameras() {
+            self.carriers.left_within(left_at - TOGETHER, at - PAST)
+        } else {
+            Vec::new()
+        };
+        for (other, left) in together {
             if other != visit && !self.passed.contains_key(&other) {
                 self.weigh_gate(other, &all, left, out);
             }

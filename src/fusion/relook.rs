@@ -46,6 +46,20 @@ const LOOK_AGAIN: TimeDelta = TimeDelta::from_millis(12_000);
 /// Less likely choices are not looked at again.
 const FAINT: f64 = 0.002;
 
+#[cfg(test)]
+impl Choice {
+    pub(super) fn new(gtin: Gtin, before: Tags, now: Tags) -> Self {
+        Self {
+            gtin,
+            own: None,
+            window: (Timestamp::MIN, Timestamp::MIN),
+            before,
+            now,
+            nobody: 0.0,
+        }
+    }
+}
+
 impl Doubtful {
     /// What the tags say now against what they said, as a log, of worlds in which nobody holds the
     /// unit: nothing was taken, or somebody took it who is not known.

@@ -1092,6 +1092,7 @@ fn by_chance<T: Ord + Copy>(chances: BTreeMap<T, f64>) -> Vec<(T, f64)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tags::Tags;
     use super::*;
 
     fn unit(id: u64) -> Unit {
@@ -1127,5 +1128,75 @@ mod tests {
         clusters.exchange(VisitId(1), VisitId(2), |unit| unit.0 >= 4);
         assert_eq!(held(&clusters, 1), [1, 2, 4]);
         assert_eq!(held(&clusters, 2), [3, 5]);
+    }
+
+    /// One visit's cluster of worlds, each with a weight and units as (number, digit, tag).
+    fn worlds(told: &[(f64, &[(u64, u64, Option<u8>)])]) -> Clusters {
+        let world = |(p, units): &(f64, &[(u64, u64, Option<u8>)])| {
+            let units = units.iter().map(|(id, digit, tag)| Unit {
+                gtin: product(*digit),
+                epc: tag.map(epc),
+                ..unit(*id)
+            });
+            World {
+                log_weight: libm::log(*p),
+                held: Held::of([(VisitId(1), Hand::from(units.collect::<Vec<_>>()))]),
+            }
+        };
+        let cluster = Cluster {
+            visits: BTreeSet::from([VisitId(1)]),
+            worlds: told.iter().map(world).collect(),
+        };
+        let mut clusters = Clusters::default();
+        clusters.put_back(cluster);
+        clusters
+    }
+
+    fn product(digit: u64) -> Gtin {
+        Gtin::from_payload(400_638_133_390 + digit).unwrap()
+    }
+
+    fn epc(tag: u8) -> Epc {
+        format!("3034257BF7194E40000000{tag:02X}").parse().unwrap()
+    }
+
+    #[test]
+    fn a_late_tag_is_given_to_its_own_product_and_to_one_unit_of_a_world() {
+        let told: [(f64, &[_]); 3] = [
+            (0.5, &[(1, 1, None)]),
+            (0.3, &[(1, 2, None)]),
+            (0.2, &[(1, 1, None), (2, 1, Some(7))]),
+        ];
+        let mut clusters = worlds(&told);
+        clusters.tag_unit(UnitId(1), product(1), None, epc(7));
+        let of: Vec<Vec<Option<Epc>>> = clusters.clusters[0]
+            .worlds
+            .iter()
+            .map(|w| w.held.get(VisitId(1)).iter().map(|u| u.epc).collect())
+            .collect();
+        assert_eq!(of[0], [Some(epc(7))]);
+        assert_eq!(of[1], [None]);
+        assert_eq!(of[2].iter().flatten().count(), 1);
+    }
+
+    #[test]
+    fn tags_that_are_silent_for_longer_tell_what_was_taken() {
+        let told: [(f64, &[_]); 2] = [(0.5, &[(1, 1, None)]), (0.5, &[(1, 2, None)])];
+        let mut clusters = worlds(&told);
+        let tags = |tag: u8, say: f64| Tags {
+            says: vec![(epc(tag), say)],
+            of: 1.0,
+            untagged: 0.04,
+            unseen: 0.04,
+        };
+        let choices = [
+            Choice::new(product(1), tags(7, 0.5), tags(7, 6.0)),
+            Choice::new(product(2), tags(8, 0.5), tags(8, -5.0)),
+        ];
+        clusters.look_again(UnitId(1), &choices, 0.0);
+        let (gtin, p) = clusters.choices(UnitId(1))[0];
+        assert_eq!(gtin, product(1));
+        assert!(p > 0.99, "{p}");
+        assert_eq!(clusters.tag_of(UnitId(1)), Some(epc(7)));
     }
 }

@@ -436,7 +436,7 @@ impl Player {
                 "track": track.to_string(),
                 "x": round(fix.position.x),
                 "y": round(fix.position.y),
-                "visit": visit, "s": round(fix.sigma),
+                "visit": visit,
             });
             if let Err(e) = writeln!(sink, "{line}") {
                 self.failed.get_or_insert(e);

@@ -109,3 +109,28 @@ impl Interaction {
             .unwrap_or(Timestamp::MIN)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_staff_did_and_what_came_after_are_two() {
+        let at = |s: f64| Timestamp::from_nanos(0) + TimeDelta::from_secs(s);
+        let mut both = Interaction::new(ShelfIx(0));
+        for (from, to) in [(1.0, 2.0), (1.5, 6.0), (7.0, 8.0)] {
+            let piece = Piece::Tag {
+                epc: "3034257BF7194E4000000001".parse().unwrap(),
+                gtin: Gtin::from_payload(400_638_133_393).unwrap(),
+                direction: Direction::Take,
+                window: (at(from), at(to)),
+                log_odds: 1.0,
+            };
+            both.add(at(to), piece, TimeDelta::ZERO);
+        }
+        let [staff, after] = both.split(at(5.0)).unwrap();
+        assert_eq!((staff.pieces.len(), after.pieces.len()), (2, 1));
+        assert_eq!(after.began(), at(7.0));
+        assert!(staff.split(at(5.0)).is_none());
+    }
+}

@@ -27,7 +27,9 @@ pub enum Trace {
     /// Tags were weighed when a visit left.
     Gate(AtGate),
     Inside(Inside),
+    /// A sensor told late of what was decided already.
     Late(Late),
+    /// The tags of a take were looked at again.
     Again(Again),
     /// A tag's reads were held against people's walks.
     Followed(Followed),

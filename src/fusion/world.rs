@@ -431,25 +431,13 @@ impl Clusters {
             others.extend(&elsewhere);
             // Units before it that have no tag yet have the first say.
             for _ in 0..world.held.untagged_before(unit, held.gtin) {
-                let free = |epc: Epc| {
-                    if others.contains(&epc) {
-                        f64::NEG_INFINITY
-                    } else {
-                        0.0
-                    }
-                };
-                others.extend(choice.now.best(free));
+                let best = choice.now.best(not_in(&others));
+                others.extend(best);
             }
-            let less = |epc: Epc| {
-                if others.contains(&epc) {
-                    f64::NEG_INFINITY
-                } else {
-                    0.0
-                }
-            };
-            world.log_weight += choice.now.log(less) - choice.before.log(less);
+            let less = not_in(&others);
+            world.log_weight += choice.now.log(&less) - choice.before.log(&less);
             let says = |epc: Epc| choice.now.say(epc).unwrap_or(0.0);
-            let best = choice.now.likeliest(less).filter(|best| {
+            let best = choice.now.likeliest(&less).filter(|best| {
                 held.epc
                     .is_none_or(|epc| says(*best) > says(epc) + ANOTHER_TAG_LOG)
             });
@@ -900,6 +888,17 @@ impl Sources {
         self.scale |= other.scale;
         self.vision |= other.vision;
         self.gate |= other.gate;
+    }
+}
+
+/// What is added to the say of tags: those of other hands are out of the question.
+fn not_in(others: &[Epc]) -> impl Fn(Epc) -> f64 + '_ {
+    |epc| {
+        if others.contains(&epc) {
+            f64::NEG_INFINITY
+        } else {
+            0.0
+        }
     }
 }
 

@@ -139,6 +139,8 @@ const TURN_M: f64 = 0.6;
 /// Who is found at a door was lost there just now, or is somebody new.
 const DOOR_GAP_S: f64 = 4.0;
 const DOOR_REACH_M: f64 = 1.5;
+/// Who has gone out stands before the door for so long.
+const DOORSTEP: TimeDelta = TimeDelta::from_millis(1_500);
 /// A camera is at work whose last frame is no older than this.
 const AT_WORK: TimeDelta = TimeDelta::from_millis(1_500);
 /// A detection weaker than this starts nobody.
@@ -601,12 +603,14 @@ impl Tracking {
     }
 
     /// Where a track was at an instant of the last two minutes, interpolated between its fixes;
-    /// `None` before its first fix or when it is unknown. Merged tracks answer as one.
+    /// `None` before its first fix, when it is unknown, and when it has ended. Merged tracks answer
+    /// as one.
     pub fn fix_at(&self, track: TrackId, at: Timestamp) -> Option<Fix> {
-        self.people
-            .get(&track)
-            .or_else(|| self.ended.get(&track))?
-            .fix_at(at)
+        let ended = || {
+            let person = self.ended.get(&track)?;
+            (at - person.last_seen() <= DOORSTEP).then_some(person)
+        };
+        self.people.get(&track).or_else(ended)?.fix_at(at)
     }
 
     /// When a person was at the threshold of a zone, if within a span he walked up to it and back:

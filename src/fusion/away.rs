@@ -98,22 +98,25 @@ impl Fusion {
         };
         for (other, left) in together {
             if other != visit && !self.passed.contains_key(&other) {
-                self.weigh_gate(other, &all, left, out);
+                self.weigh_gate(store, tracking, (other, &all, left), out);
             }
         }
-        self.trace(|fusion| Trace::Gate(fusion.at_gate(visit, &gates, left_at)));
-        self.weigh_gate(visit, &gates, left_at, out);
+        self.trace(|fusion| {
+            let passed = (visit, &gates[..], left_at);
+            Trace::Gate(fusion.at_gate(store, tracking, passed))
+        });
+        self.weigh_gate(store, tracking, (visit, &gates, left_at), out);
     }
 
     /// Weighs what a gate heard of the tags of a visit that passed it, less what was weighed already.
     fn weigh_gate(
         &mut self,
-        visit: VisitId,
-        gates: &[ReadPoint],
-        left_at: Timestamp,
+        store: &Store,
+        tracking: &Tracking,
+        (visit, gates, left_at): (VisitId, &[ReadPoint], Timestamp),
         out: &mut Vec<Decision>,
     ) {
-        let says = self.gate_says(visit, gates, left_at);
+        let says = self.gate_says(store, tracking, (visit, gates, left_at));
         let before = self.passed.remove(&visit).unwrap_or_default();
         let change = |unit: &Unit| gate_change(&before, &says, unit);
         let changed = self.clusters.reweigh(visit, change);
@@ -126,16 +129,50 @@ impl Fusion {
     /// What a gate says of each tag that a visit may hold.
     pub(super) fn gate_says(
         &self,
-        visit: VisitId,
-        gates: &[ReadPoint],
-        left_at: Timestamp,
+        store: &Store,
+        tracking: &Tracking,
+        (visit, gates, left_at): (VisitId, &[ReadPoint], Timestamp),
     ) -> BTreeMap<Epc, f64> {
         let units = self.clusters.units_of(visit);
         let say = |epc: Epc| {
             let reads = self.sightings.get(&epc).map_or(&[][..], |a| &a.reads);
-            (epc, gate_log_ratio(reads, gates, left_at))
+            let near = self.others_at_gate(store, tracking, (visit, epc), || {
+                reads.iter().filter(|r| is_at_gate(r, gates, left_at))
+            });
+            (epc, gate_log_ratio(reads, gates, left_at, near))
         };
         units.iter().filter_map(|(u, _)| u.epc).map(say).collect()
+    }
+
+    /// How likely it is, if a visit does not have a tag, that somebody has it who stood as near the
+    /// gate in the reads there.
+    fn others_at_gate<'a, R: Iterator<Item = &'a Sighting>>(
+        &self,
+        store: &Store,
+        tracking: &Tracking,
+        (visit, epc): (VisitId, Epc),
+        reads: impl Fn() -> R,
+    ) -> f64 {
+        let n = reads().count();
+        if n == 0 || !store.has_floor_cameras() {
+            return 0.0;
+        }
+        let chances = self.clusters.chances(epc);
+        let own = chances.get(&visit).copied().unwrap_or(0.0);
+        let fit = |v: VisitId, read: &Sighting| {
+            let mut tracks = self.carriers.tracks_of(v);
+            comove::fit_tracks(store, tracking, &mut tracks, read)
+        };
+        let near = |v: VisitId| {
+            let each = reads().map(|read| {
+                let own = fit(visit, read).unwrap_or(0.0);
+                fit(v, read).map_or(0.0, |other| libm::exp((other - own).min(0.0)))
+            });
+            each.sum::<f64>() / n as f64
+        };
+        let others = chances.iter().filter(|(v, _)| **v != visit);
+        let all: f64 = others.map(|(v, p)| p * near(*v)).sum();
+        (all / (1.0 - own).max(1e-6)).clamp(0.0, 1.0)
     }
 
     /// Weighs whose walk tags follow that a visit which left may have carried out.
@@ -293,34 +330,36 @@ fn gate_read_points(store: &Store, gate: Option<GateIx>) -> Vec<ReadPoint> {
 /// if the visit carried it out than if it did not. Bodies and bags hide about one carried tag in
 /// ten; stray reads of tags near the door are common (86 % of static tags near a gate were heard in
 /// a published set of 90 passages), so a read says less than its absence or its timing.
-pub(super) fn gate_log_ratio(reads: &[Sighting], gates: &[ReadPoint], left_at: Timestamp) -> f64 {
-    let from = left_at - TimeDelta::from_millis(3500);
-    let near = TimeDelta::from_millis(900);
-    let at_gate =
-        |r: &&Sighting| gates.contains(&r.place) && r.at >= from && r.at <= left_at + PAST;
-    let heard = reads.iter().filter(at_gate).count();
+/// `near` is how likely it is that it went in other hands which were as near the gate.
+pub(super) fn gate_log_ratio(
+    reads: &[Sighting],
+    gates: &[ReadPoint],
+    left_at: Timestamp,
+    near: f64,
+) -> f64 {
+    let here = || reads.iter().filter(|r| is_at_gate(r, gates, left_at));
+    let span = TimeDelta::from_millis(900);
     // A tag is loudest to the gate just as it passes; one heard before and no more has gone with
     // somebody else.
-    let passing = |r: &&Sighting| r.at >= left_at - near && r.at <= left_at + near;
-    let passing = reads.iter().filter(at_gate).filter(passing).count();
-    let inside = reads
-        .iter()
-        .filter(|r| r.at > left_at + PAST + TimeDelta::from_millis(1000))
-        .count();
-    let ln = libm::log;
-    let (mut carried, mut not) = match (heard, passing) {
-        (0, _) => (ln(0.12), ln(0.65)),
-        (_, 0) => (ln(0.04), ln(0.16)),
-        (_, 1) => (ln(0.16), ln(0.10)),
-        (_, 2..=3) => (ln(0.30), ln(0.06)),
-        _ => (ln(0.38), ln(0.03)),
+    let passing = here().filter(|r| r.at >= left_at - span && r.at <= left_at + span);
+    let gone = left_at + PAST + TimeDelta::from_millis(1000);
+    let inside = reads.iter().any(|r| r.at > gone);
+    let (carried, not): (f64, f64) = match (here().count(), passing.count()) {
+        (0, _) => (0.12, 0.65),
+        (_, 0) => (0.04, 0.16),
+        (_, 1) => (0.16, 0.10),
+        (_, 2..=3) => (0.30, 0.06),
+        _ => (0.38, 0.03),
     };
-    if inside > 0 {
-        carried += ln(0.05);
-        not += ln(0.60);
-    } else {
-        carried += ln(0.95);
-        not += ln(0.40);
-    }
-    carried - not
+    let not = not + BESIDE * near * (carried - not).max(0.0);
+    let heard_inside = if inside { 0.05 / 0.60 } else { 0.95 / 0.40 };
+    libm::log(carried / not * heard_inside)
+}
+
+/// Who stands beside a gate is heard there less than who passes it.
+const BESIDE: f64 = 0.4;
+
+fn is_at_gate(read: &Sighting, gates: &[ReadPoint], left_at: Timestamp) -> bool {
+    let from = left_at - TimeDelta::from_millis(3500);
+    gates.contains(&read.place) && read.at >= from && read.at <= left_at + PAST
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::away::{gate_change, gate_log_ratio};
+use super::away::gate_change;
 use super::hypothesis::{Account, Act, Possible};
 use super::interaction::{Interaction, Piece};
 use super::met::Verdict;
@@ -205,7 +205,7 @@ impl Late {
 const TAGS: usize = 2;
 /// How long before it left the gate's reads are looked for.
 const BEFORE_GATE: TimeDelta = TimeDelta::from_millis(3000);
-/// Who left is heard no more so long after, as [`gate_log_ratio`] has it.
+/// Who left is heard no more so long after, as what the gate says has it.
 const GONE: TimeDelta = TimeDelta::from_millis(2500);
 
 /// All that a decision was made of.
@@ -417,12 +417,13 @@ impl Fusion {
     /// What the gate heard of the tags that a visit may hold.
     pub(super) fn at_gate(
         &self,
-        visit: VisitId,
-        gates: &[ReadPoint],
-        left_at: Timestamp,
+        store: &Store,
+        tracking: &Tracking,
+        (visit, gates, left_at): (VisitId, &[ReadPoint], Timestamp),
     ) -> AtGate {
         let before = by_tag(self.clusters.units_of(visit));
-        let (units, holdings) = self.past_gate(visit, gates, left_at);
+        let says = self.gate_says(store, tracking, (visit, gates, left_at));
+        let (units, holdings) = self.past_gate(visit, &says);
         let after = by_tag(units.clone());
         let tag = |(epc, (gtin, held)): (Epc, (Gtin, f64))| {
             let reads = self.sightings.get(&epc).map_or(&[][..], |a| &a.reads);
@@ -440,7 +441,7 @@ impl Fusion {
                 held: held.min(1.0),
                 gate,
                 later: later.map(|r| (r.at, r.place)),
-                log: gate_log_ratio(reads, gates, left_at),
+                log: says.get(&epc).copied().unwrap_or(0.0),
                 held_after: after.get(&epc).map_or(0.0, |(_, p)| p.min(1.0)),
             }
         };
@@ -457,14 +458,12 @@ impl Fusion {
     fn past_gate(
         &self,
         visit: VisitId,
-        gates: &[ReadPoint],
-        left_at: Timestamp,
+        says: &BTreeMap<Epc, f64>,
     ) -> (Vec<(Unit, f64)>, Holdings) {
         let mut weighed = self.clusters.clone();
-        let says = self.gate_says(visit, gates, left_at);
         let none = BTreeMap::new();
         let before = self.passed.get(&visit).unwrap_or(&none);
-        weighed.reweigh(visit, |unit| gate_change(before, &says, unit));
+        weighed.reweigh(visit, |unit| gate_change(before, says, unit));
         (weighed.units_of(visit), weighed.holdings(visit))
     }
 }

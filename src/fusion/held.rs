@@ -108,9 +108,29 @@ impl Held {
         self.place(visit).ok().map(|place| self.0.remove(place).1)
     }
 
-    /// Leaves out some visits, which are in order.
-    pub(super) fn leave_out(&mut self, visits: &[VisitId]) {
-        self.0.retain(|(v, _)| visits.binary_search(v).is_err());
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes units out of a visit's hand; hands that were one stay one. `done` has the hands that
+    /// were changed before in other worlds.
+    pub(super) fn take_units(
+        &mut self,
+        visit: VisitId,
+        units: &[Unit],
+        done: &mut Vec<(Hand, Hand)>,
+    ) {
+        let Ok(place) = self.place(visit) else {
+            return;
+        };
+        let hand = &mut self.0[place].1;
+        if let Some((_, after)) = done.iter().find(|(before, _)| before.is(hand)) {
+            *hand = after.clone();
+            return;
+        }
+        let before = hand.clone();
+        hand.edit().retain(|u| !units.contains(u));
+        done.push((before, hand.clone()));
     }
 
     /// The hands of these visits alone.
@@ -127,10 +147,14 @@ impl Held {
         self.0.get(place).map(|(_, hand)| hand)
     }
 
-    /// Takes in what other visits hold.
+    /// Takes in what is held elsewhere; settle afterwards.
     pub(super) fn join(&mut self, other: &Self) {
-        self.0.extend(other.0.iter().cloned());
-        self.0.sort_by_key(|(visit, _)| *visit);
+        for (visit, hand) in &other.0 {
+            match self.place(*visit) {
+                Ok(place) => self.0[place].1.edit().extend(hand.units()),
+                Err(place) => self.0.insert(place, (*visit, hand.clone())),
+            }
+        }
     }
 
     /// Takes a tag out of all hands; whether any held it.

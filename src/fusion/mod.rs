@@ -8,6 +8,7 @@
 //! Pure. Does not know receipts, gates or money: carriers are visits by number.
 
 mod away;
+mod basket;
 mod comove;
 mod early;
 pub mod evidence;

@@ -1,19 +1,21 @@
 //! Worlds: joint accounts of who holds what. Each world is one consistent story in which items are
-//! conserved; its weight is what all evidence so far gives it. Visits whose stories hang together
-//! share a *cluster* of worlds; independent ones have clusters of their own, so that doubts do not
-//! multiply.
+//! conserved; its weight is what all evidence so far gives it. Items whose stories hang together,
+//! since they were moved at one time or one may be the other, share a *cluster* of worlds;
+//! independent ones have clusters of their own, so that doubts do not multiply, and a visit's basket
+//! is what it holds in all clusters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use super::basket::{self, Basket};
 use super::comove::Walks;
 use super::held::{Hand, Held};
 use super::hypothesis::{Account, Act};
 use super::relook::Choice;
 use super::who::Who;
-use super::{Action, Direction, Holding, Holdings, Sources};
+use super::{Action, Direction, Holdings, Sources};
 use crate::gs1::{Epc, Gtin};
 use crate::ids::{ShelfIx, VisitId};
 use crate::store::Store;
@@ -45,6 +47,7 @@ struct World {
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Cluster {
+    /// Those who hold something in one of its worlds.
     visits: BTreeSet<VisitId>,
     /// Never empty; weights sum to 1; heaviest first.
     worlds: Vec<World>,
@@ -89,10 +92,50 @@ const ANOTHER_TAG_LOG: f64 = 3.0;
 const FULL_HANDS: usize = 20;
 const MORE_LOG: f64 = -0.1;
 
+/// A tag that says less for having been moved, nats, is no matter of an act.
+const ASKED_LOG: f64 = 0.5;
+
 /// Tags in hands: of those whose worlds go on, and of others.
 struct Taken {
     here: BTreeSet<Epc>,
     elsewhere: BTreeSet<Epc>,
+}
+
+/// What the acts of an interaction ask of what is held: what bears on it hangs together with them.
+struct Asked {
+    /// Tags that an act may be about.
+    tags: BTreeSet<Epc>,
+    /// Products that may be put back.
+    back: BTreeSet<Gtin>,
+}
+
+impl Asked {
+    fn of(accounts: &[Account]) -> Self {
+        let mut asked = Self {
+            tags: BTreeSet::new(),
+            back: BTreeSet::new(),
+        };
+        for act in accounts.iter().flat_map(|a| &a.acts) {
+            asked.tags.extend(act.epc);
+            let tags = act.tags.iter().flat_map(|tags| &tags.says);
+            let telling = tags.filter(|(_, say)| *say > ASKED_LOG);
+            asked.tags.extend(telling.map(|(epc, _)| *epc));
+            if act.direction == Direction::Putback {
+                asked.back.insert(act.gtin);
+            }
+        }
+        asked
+    }
+
+    /// Whether what `visits` hold of a cluster, or a tag that anybody holds, bears on the acts.
+    fn concerns(&self, cluster: &Cluster, visits: &BTreeSet<VisitId>) -> bool {
+        cluster.hands().any(|(visit, hand)| {
+            let near = visits.contains(&visit);
+            let tag = |u: &Unit| u.epc.is_some_and(|epc| self.tags.contains(&epc));
+            let bears = |u: &Unit| tag(u) || (near && self.back.contains(&u.gtin));
+            hand.units().iter().any(bears)
+        })
+    }
 }
 
 /// What a branching did.
@@ -131,7 +174,9 @@ impl Clusters {
         first: UnitId,
     ) -> Branched {
         let involved = involved(whos);
-        let mut cluster = self.merged(&involved);
+        let asked = Asked::of(accounts);
+        let mut cluster = self.merged(|c| asked.concerns(c, &involved));
+        let full = self.hands_full(&involved);
         let taken = self.taken(&cluster, accounts);
         let mut next = Vec::new();
         let divided: Vec<_> = whos.iter().map(|who| assignments(who)).collect();
@@ -154,7 +199,8 @@ impl Clusters {
             branch.log_weight = bound;
             let mut picked = Vec::new();
             for (i, (act, visit)) in account.acts.iter().zip(assigned).enumerate() {
-                branch.play(act, *visit, UnitId(first.0 + i as u64), &taken, &mut picked);
+                let id = UnitId(first.0 + i as u64);
+                branch.play(act, (*visit, &full), id, &taken, &mut picked);
             }
             heaviest = heaviest.max(branch.log_weight);
             let weight = weights[n][assignment].get_or_insert(f64::NEG_INFINITY);
@@ -178,7 +224,7 @@ impl Clusters {
             b.0.total_cmp(&a.0)
                 .then_with(|| (a.2, &a.1).cmp(&(b.2, &b.1)))
         });
-        let reweighed = cluster.visits.iter().copied().collect();
+        let reweighed = cluster.holders().union(&involved).copied().collect();
         self.put_back(cluster);
         self.note_misplaced(shelf, accounts, &told);
         Branched {
@@ -216,44 +262,60 @@ impl Clusters {
         units.find(|u| u.id == unit)?.epc
     }
 
+    /// How many units visits hold elsewhere than in a cluster that was taken out.
+    fn hands_full(&self, visits: &BTreeSet<VisitId>) -> BTreeMap<VisitId, usize> {
+        let mut full = BTreeMap::new();
+        let best = self.clusters.iter().filter_map(|c| c.worlds.first());
+        for (visit, hand) in best.flat_map(|w| w.held.hands()) {
+            if visits.contains(&visit) {
+                *full.entry(visit).or_default() += hand.units().len();
+            }
+        }
+        full
+    }
+
     /// Weighs the worlds by what is known of the units that a visit holds: `weigh` gives the log
     /// of how much likelier the evidence is if `visit` holds the unit than if it does not.
     pub(super) fn reweigh(&mut self, visit: VisitId, weigh: impl Fn(&Unit) -> f64) -> Vec<VisitId> {
-        let Some(mut cluster) = self.taken_out(visit) else {
-            return Vec::new();
-        };
-        for world in &mut cluster.worlds {
+        let doubtful = |c: &Cluster| c.worlds.len() > 1 && c.visits.contains(&visit);
+        self.change(doubtful, |world| {
             let held = world.held.get(visit).iter();
             world.log_weight += held.map(&weigh).sum::<f64>();
-        }
-        cluster.settle();
-        let changed = cluster.visits.iter().copied().collect();
-        self.put_back(cluster);
-        changed
+        })
     }
 
     /// Weighs down the worlds in which `visit` holds the tag `epc`.
     pub(super) fn reweigh_one(&mut self, visit: VisitId, epc: Epc, log: f64) -> Vec<VisitId> {
         let holds = |w: &World| w.held.get(visit).iter().any(|u| u.epc == Some(epc));
-        let concerned = self
-            .clusters
-            .iter()
-            .any(|c| c.worlds.len() > 1 && c.visits.contains(&visit) && c.worlds.iter().any(holds));
-        if !concerned {
-            return Vec::new();
-        }
-        let Some(mut cluster) = self.taken_out(visit) else {
-            return Vec::new();
-        };
-        for world in &mut cluster.worlds {
+        let concerned =
+            |c: &Cluster| c.worlds.len() > 1 && c.visits.contains(&visit) && c.worlds.iter().any(holds);
+        self.change(concerned, |world| {
             if holds(world) {
                 world.log_weight += log;
             }
+        })
+    }
+
+    /// Changes all worlds of some clusters; tells the visits that are concerned.
+    fn change(
+        &mut self,
+        which: impl Fn(&Cluster) -> bool,
+        change: impl Fn(&mut World),
+    ) -> Vec<VisitId> {
+        let (ours, others) = std::mem::take(&mut self.clusters)
+            .into_iter()
+            .partition(which);
+        self.clusters = others;
+        let ours: Vec<Cluster> = ours;
+        let mut changed = BTreeSet::new();
+        for mut cluster in ours {
+            changed.extend(&cluster.visits);
+            cluster.worlds.iter_mut().for_each(&change);
+            cluster.settle();
+            changed.extend(cluster.holders());
+            self.put_back(cluster);
         }
-        cluster.settle();
-        let changed = cluster.visits.iter().copied().collect();
-        self.put_back(cluster);
-        changed
+        changed.into_iter().collect()
     }
 
     /// All units that somebody may hold.
@@ -321,11 +383,18 @@ impl Clusters {
             involved.extend(to.iter().map(|(visit, _)| *visit));
             handed.insert(*holder, to);
         }
-        let certain = |c: &Cluster| c.worlds.len() == 1 && !c.visits.is_disjoint(&involved);
-        if involved.is_empty() || (involved.len() == 1 && self.clusters.iter().any(certain)) {
+        let concerned = |c: &Cluster| {
+            c.hands().any(|(visit, hand)| {
+                let late = untagged.iter().any(|(v, _)| *v == visit);
+                let may = |u: &Unit| u.epc == Some(epc) || (late && u.is_untagged(gtin));
+                hand.units().iter().any(may)
+            })
+        };
+        let doubtful = |c: &Cluster| c.worlds.len() > 1 && concerned(c);
+        if involved.is_empty() || (involved.len() == 1 && !self.clusters.iter().any(doubtful)) {
             return Vec::new();
         }
-        let mut cluster = self.merged(&involved);
+        let mut cluster = self.merged(concerned);
         let mut next = Vec::with_capacity(cluster.worlds.len());
         for mut world in std::mem::take(&mut cluster.worlds) {
             let Some(holder) = world.held.holder(epc) else {
@@ -357,9 +426,9 @@ impl Clusters {
         }
         cluster.worlds = next;
         cluster.settle();
-        let changed = cluster.visits.iter().copied().collect();
+        involved.extend(cluster.holders());
         self.put_back(cluster);
-        changed
+        involved.into_iter().collect()
     }
 
     /// Lets two visits exchange those of their units that `since` tells.
@@ -369,8 +438,8 @@ impl Clusters {
         b: VisitId,
         since: impl Fn(UnitId) -> bool,
     ) -> Vec<VisitId> {
-        let mut cluster = self.merged(&BTreeSet::from([a, b]));
-        for world in &mut cluster.worlds {
+        let theirs = |c: &Cluster| c.visits.contains(&a) || c.visits.contains(&b);
+        let mut changed = self.change(theirs, |world| {
             let mut taken = |visit| {
                 let units = world.held.edit(visit);
                 let (out, kept) = std::mem::take(units).into_iter().partition(|u| since(u.id));
@@ -381,10 +450,10 @@ impl Clusters {
             let (of_a, of_b) = (taken(a), taken(b));
             world.held.edit(a).extend(of_b);
             world.held.edit(b).extend(of_a);
-        }
-        cluster.settle();
-        let changed = cluster.visits.iter().copied().collect();
-        self.put_back(cluster);
+        });
+        changed.extend([a, b]);
+        changed.sort_unstable();
+        changed.dedup();
         changed
     }
 
@@ -415,8 +484,8 @@ impl Clusters {
             return Vec::new();
         }
         let mut cluster = self.clusters.remove(place);
-        let best = self.clusters.iter().filter_map(|c| c.worlds.first());
-        let elsewhere: BTreeSet<Epc> = best.flat_map(|w| w.held.other_tags(unit)).collect();
+        let best = || self.clusters.iter().filter_map(|c| c.worlds.first());
+        let elsewhere: BTreeSet<Epc> = best().flat_map(|w| w.held.other_tags(unit)).collect();
         for world in &mut cluster.worlds {
             let Some((visit, held)) = world.held.unit(unit) else {
                 world.log_weight += absent;
@@ -430,7 +499,8 @@ impl Clusters {
             let mut others: Vec<Epc> = world.held.other_tags(unit).collect();
             others.extend(&elsewhere);
             // Units before it that have no tag yet have the first say.
-            for _ in 0..world.held.untagged_before(unit, held.gtin) {
+            let before = |w: &World| w.held.untagged_before(unit, held.gtin);
+            for _ in 0..before(world) + best().map(before).sum::<usize>() {
                 let best = choice.now.best(not_in(&others));
                 others.extend(best);
             }
@@ -446,7 +516,7 @@ impl Clusters {
             }
         }
         cluster.settle();
-        let changed = cluster.visits.iter().copied().collect();
+        let changed = cluster.holders().into_iter().collect();
         self.put_back(cluster);
         changed
     }
@@ -468,21 +538,21 @@ impl Clusters {
         }
     }
 
+    /// What a visit holds, by the likeliest of its baskets.
     pub(super) fn holdings(&self, visit: VisitId) -> Holdings {
-        let Some(cluster) = self.clusters.iter().find(|c| c.visits.contains(&visit)) else {
-            return Holdings {
-                confidence: 1.0,
-                ..Holdings::default()
-            };
-        };
-        cluster.holdings(visit)
+        let clusters: Vec<&Cluster> = self.of(visit).collect();
+        basket::holdings(clusters.iter().map(|c| c.baskets(visit)))
+    }
+
+    fn of(&self, visit: VisitId) -> impl Iterator<Item = &Cluster> {
+        let clusters = self.clusters.iter();
+        clusters.filter(move |c| c.visits.contains(&visit))
     }
 
     /// The units that a visit may hold, each with its probability.
     pub(super) fn units_of(&self, visit: VisitId) -> Vec<(Unit, f64)> {
-        let cluster = self.clusters.iter().find(|c| c.visits.contains(&visit));
         let mut units: BTreeMap<UnitId, (Unit, f64)> = BTreeMap::new();
-        for world in cluster.into_iter().flat_map(|c| &c.worlds) {
+        for world in self.of(visit).flat_map(|c| &c.worlds) {
             for unit in world.held.get(visit) {
                 units.entry(unit.id).or_insert((*unit, 0.0)).1 += libm::exp(world.log_weight);
             }
@@ -491,85 +561,59 @@ impl Clusters {
     }
 
     pub(super) fn forget(&mut self, visit: VisitId) {
-        if let Some(mut cluster) = self.taken_out(visit) {
-            cluster.visits.remove(&visit);
-            for world in &mut cluster.worlds {
+        self.change(
+            |c| c.visits.contains(&visit),
+            |world| {
                 world.held.remove(visit);
-            }
-            cluster.settle();
-            self.put_back(cluster);
-        }
+            },
+        );
     }
 
-    /// The cluster of all worlds in which these visits take part, taken out.
-    fn merged(&mut self, visits: &BTreeSet<VisitId>) -> Cluster {
+    /// The cluster of all worlds of those that are `concerned`, taken out.
+    fn merged(&mut self, concerned: impl Fn(&Cluster) -> bool) -> Cluster {
         let (ours, others) = std::mem::take(&mut self.clusters)
             .into_iter()
-            .partition(|c: &Cluster| !c.visits.is_disjoint(visits));
+            .partition(concerned);
         self.clusters = others;
+        let ours: Vec<Cluster> = ours;
         let mut merged = Cluster {
             visits: BTreeSet::new(),
             worlds: vec![World::default()],
         };
         // What is certain multiplies no worlds: it joins them at last.
-        let mut certain = Vec::new();
-        for mut cluster in ours {
-            if let [world] = &mut cluster.worlds[..] {
-                merged.visits.append(&mut cluster.visits);
-                world.held.settle(&mut BTreeMap::new());
-                certain.extend(
-                    world
-                        .held
-                        .hands()
-                        .map(|(visit, hand)| (visit, hand.clone())),
-                );
-                merged.weigh(world.log_weight);
+        let mut certain = Held::default();
+        for cluster in ours {
+            if let [world] = &cluster.worlds[..] {
+                certain.join(&world.held);
             } else {
-                merged.join(std::mem::take(&mut certain));
-                merged = merged.times(cluster);
+                merged = merged.times(&cluster);
             }
         }
-        merged.join(certain);
-        merged.visits.extend(visits);
+        merged.join(&certain);
         merged
     }
 
-    fn taken_out(&mut self, visit: VisitId) -> Option<Cluster> {
-        let place = self
-            .clusters
-            .iter()
-            .position(|c| c.visits.contains(&visit))?;
-        Some(self.clusters.remove(place))
-    }
-
-    /// Keeps a cluster, each visit about which all its worlds agree as one of its own.
+    /// Keeps a cluster; what all its worlds agree on goes to the certain one of whoever holds it.
     fn put_back(&mut self, mut cluster: Cluster) {
-        if cluster.visits.len() > 1 {
-            let agreed: Vec<VisitId> = cluster
-                .visits
-                .iter()
-                .copied()
-                .filter(|v| cluster.agrees_on(*v))
-                .collect();
-            for world in cluster.worlds.iter_mut().rev().skip(1) {
-                world.held.leave_out(&agreed);
-            }
-            for visit in agreed {
-                cluster.visits.remove(&visit);
-                let last = cluster.worlds.last_mut();
-                let hand = last.and_then(|w| w.held.remove(visit));
-                let world = World {
-                    log_weight: 0.0,
-                    held: Held::of(hand.map(|hand| (visit, hand))),
-                };
-                let visits = BTreeSet::from([visit]);
+        for (visit, hand) in cluster.take_agreed() {
+            let own = |c: &&mut Cluster| c.worlds.len() == 1 && c.visits.len() == 1;
+            let mut certain = self.clusters.iter_mut().filter(own);
+            if let Some(known) = certain.find(|c| c.visits.contains(&visit)) {
+                known.join(&Held::of([(visit, hand)]));
+            } else {
+                let mut held = Held::of([(visit, hand)]);
+                held.settle(&mut BTreeMap::new());
                 self.clusters.push(Cluster {
-                    visits,
-                    worlds: vec![world],
+                    visits: BTreeSet::from([visit]),
+                    worlds: vec![World {
+                        log_weight: 0.0,
+                        held,
+                    }],
                 });
             }
-            cluster.settle();
         }
+        cluster.settle();
+        cluster.visits = cluster.holders();
         if !cluster.visits.is_empty() {
             self.clusters.push(cluster);
         }
@@ -610,7 +654,7 @@ impl Clusters {
 }
 
 impl Cluster {
-    fn times(self, other: Self) -> Self {
+    fn times(self, other: &Self) -> Self {
         let mut worlds = Vec::with_capacity(self.worlds.len() * other.worlds.len());
         for a in &self.worlds {
             for b in &other.worlds {
@@ -620,10 +664,71 @@ impl Cluster {
                 worlds.push(both);
             }
         }
-        let visits = self.visits.union(&other.visits).copied().collect();
-        let mut both = Self { visits, worlds };
+        let mut both = Self {
+            visits: BTreeSet::new(),
+            worlds,
+        };
         both.settle();
         both
+    }
+
+    fn holders(&self) -> BTreeSet<VisitId> {
+        self.hands().map(|(visit, _)| visit).collect()
+    }
+
+    /// Takes out the units that somebody holds in every world.
+    fn take_agreed(&mut self) -> Vec<(VisitId, Hand)> {
+        let Some(first) = self.worlds.first() else {
+            return Vec::new();
+        };
+        let mut agreed = Vec::new();
+        for (visit, hand) in first.held.hands() {
+            let mut others: Vec<Option<&Hand>> = Vec::new();
+            for world in &self.worlds[1..] {
+                let other = world.held.hand(visit);
+                let known = |o: &Option<&Hand>| match (o, other) {
+                    (Some(a), Some(b)) => a.is(b),
+                    (a, b) => a.is_none() && b.is_none(),
+                };
+                if !others.iter().any(known) {
+                    others.push(other);
+                }
+            }
+            let has = |u: &Unit| others.iter().all(|o| o.is_some_and(|o| o.units().contains(u)));
+            let units: Vec<Unit> = hand.units().iter().copied().filter(has).collect();
+            if !units.is_empty() {
+                agreed.push((visit, units));
+            }
+        }
+        for (visit, units) in &agreed {
+            let mut done: Vec<(Hand, Hand)> = Vec::new();
+            for world in &mut self.worlds {
+                world.held.take_units(*visit, units, &mut done);
+            }
+        }
+        let hand = |(visit, units): (VisitId, Vec<Unit>)| (visit, Hand::from(units));
+        agreed.into_iter().map(hand).collect()
+    }
+
+    /// The baskets that a visit can have of it, each with its probability and its units in the
+    /// heaviest of its worlds.
+    fn baskets(&self, visit: VisitId) -> Vec<Basket> {
+        let mut hands: Vec<(Option<&Hand>, f64)> = Vec::new();
+        for world in &self.worlds {
+            let (hand, p) = (world.held.hand(visit), libm::exp(world.log_weight));
+            let same = |(known, _): &&mut (Option<&Hand>, f64)| match (known, hand) {
+                (Some(a), Some(b)) => a.is(b),
+                (a, b) => a.is_none() && b.is_none(),
+            };
+            match hands.iter_mut().find(same) {
+                Some((_, sum)) => *sum += p,
+                None => hands.push((hand, p)),
+            }
+        }
+        let basket = |(hand, p): (Option<&Hand>, f64)| {
+            Basket::of(hand.map_or(&[][..], Hand::units), p)
+        };
+        hands.into_iter().map(basket).collect()
     }
 
     /// What somebody holds in all worlds, each hand that worlds share with the heaviest once.
@@ -640,16 +745,15 @@ impl Cluster {
         })
     }
 
-    /// Lets all worlds have what certain visits of other clusters hold.
-    fn join(&mut self, certain: Vec<(VisitId, Hand)>) {
+    /// Lets all worlds have what is held for certain.
+    fn join(&mut self, certain: &Held) {
         if certain.is_empty() {
             return;
         }
-        let certain = Held::of(certain);
         for world in &mut self.worlds {
-            world.held.join(&certain);
+            world.held.join(certain);
         }
-        self.sort();
+        self.settle();
     }
 
     /// Joins equal worlds, forgets faint ones, and lets the weights sum to 1.
@@ -705,68 +809,6 @@ impl Cluster {
             world.log_weight -= all;
         }
     }
-
-    fn agrees_on(&self, visit: VisitId) -> bool {
-        let mut held = self.worlds.iter().map(|w| w.held.hand(visit));
-        let first = held.next().flatten();
-        held.all(|other| match (first, other) {
-            (Some(a), Some(b)) => a.agrees(b),
-            (a, b) => a.is_none() && b.is_none(),
-        })
-    }
-
-    fn holdings(&self, visit: VisitId) -> Holdings {
-        let Some(best) = self.worlds.first() else {
-            return Holdings::default();
-        };
-        let best = best.held.get(visit);
-        let hands: Vec<&[Unit]> = self.worlds.iter().map(|w| w.held.get(visit)).collect();
-        let shared = |hand: &[Unit]| std::ptr::eq(hand, best);
-        let own = || hands.iter().skip(1).filter(|hand| !shared(hand));
-        let gtins: BTreeSet<Gtin> = best
-            .iter()
-            .chain(own().copied().flatten())
-            .map(|u| u.gtin)
-            .collect();
-        let count = |hand: &[Unit], gtin: Gtin| hand.iter().filter(|u| u.gtin == gtin).count();
-        let weights: Vec<f64> = self
-            .worlds
-            .iter()
-            .map(|w| libm::exp(w.log_weight))
-            .collect();
-        let chance = |test: &dyn Fn(&[Unit]) -> bool| -> f64 {
-            let of_best = test(best);
-            let fits = |hand: &[Unit]| if shared(hand) { of_best } else { test(hand) };
-            let worlds = hands.iter().zip(&weights);
-            worlds.filter(|(hand, _)| fits(hand)).map(|(_, p)| p).sum()
-        };
-        let mut out = Holdings::default();
-        for gtin in &gtins {
-            let quantity = count(best, *gtin);
-            let units = best.iter().filter(|u| u.gtin == *gtin);
-            if quantity == 0 {
-                let missing = chance(&|hand| count(hand, *gtin) > 0);
-                out.missing.push((*gtin, missing));
-                continue;
-            }
-            let mut sources = Sources::default();
-            let mut epcs = Vec::new();
-            for unit in units {
-                sources.join(unit.sources);
-                epcs.extend(unit.epc);
-            }
-            out.lines.push(Holding {
-                gtin: *gtin,
-                quantity: quantity as u32,
-                epcs,
-                confidence: chance(&|hand| count(hand, *gtin) == quantity),
-                sources,
-            });
-        }
-        out.confidence =
-            chance(&|hand| gtins.iter().all(|g| count(hand, *g) == count(best, *g))).min(1.0);
-        out
-    }
 }
 
 impl World {
@@ -775,7 +817,7 @@ impl World {
     fn play(
         &mut self,
         act: &Act,
-        visit: Option<VisitId>,
+        (visit, full): (Option<VisitId>, &BTreeMap<VisitId, usize>),
         id: UnitId,
         taken: &Taken,
         picked: &mut Vec<Epc>,
@@ -794,7 +836,8 @@ impl World {
                         sources,
                     };
                     let units = self.held.edit(visit);
-                    let beyond = units.len().saturating_sub(FULL_HANDS);
+                    let all = units.len() + full.get(&visit).copied().unwrap_or(0);
+                    let beyond = all.saturating_sub(FULL_HANDS);
                     self.log_weight += MORE_LOG * beyond as f64;
                     units.push(unit);
                 }

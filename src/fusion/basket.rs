@@ -1,0 +1,136 @@
+//! A visit's basket: what it holds in all clusters of worlds, which are independent of each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::world::Unit;
+use super::{Holding, Holdings, Sources};
+use crate::gs1::Gtin;
+
+/// What somebody may hold, with its probability.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Basket {
+    probability: f64,
+    counts: BTreeMap<Gtin, u32>,
+    units: Vec<Unit>,
+}
+
+/// Baskets kept while clusters are put together.
+const BASKETS: usize = 256;
+
+impl Basket {
+    pub(super) fn of(units: &[Unit], probability: f64) -> Self {
+        let mut counts = BTreeMap::new();
+        for unit in units {
+            *counts.entry(unit.gtin).or_default() += 1;
+        }
+        Self {
+            probability,
+            counts,
+            units: units.to_vec(),
+        }
+    }
+
+    fn with(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.probability *= other.probability;
+        for (gtin, n) in &other.counts {
+            *both.counts.entry(*gtin).or_default() += n;
+        }
+        both.units.extend(&other.units);
+        both
+    }
+
+    fn count(&self, gtin: Gtin) -> u32 {
+        self.counts.get(&gtin).copied().unwrap_or(0)
+    }
+}
+
+/// The likeliest basket of somebody, each line with its own probability, from the baskets of each
+/// cluster.
+pub(super) fn holdings(clusters: impl Iterator<Item = Vec<Basket>>) -> Holdings {
+    let clusters: Vec<Vec<Basket>> = clusters.map(joined).collect();
+    let mut all = vec![Basket::of(&[], 1.0)];
+    for baskets in &clusters {
+        let both = |a: &Basket| baskets.iter().map(|b| a.with(b)).collect::<Vec<_>>();
+        all = joined(all.iter().flat_map(both).collect());
+        all.truncate(BASKETS);
+    }
+    let Some(best) = all.first() else {
+        return Holdings::default();
+    };
+    let mut out = Holdings {
+        confidence: best.probability.min(1.0),
+        ..Holdings::default()
+    };
+    let every = clusters.iter().flatten();
+    let gtins: BTreeSet<Gtin> = every.flat_map(|b| b.counts.keys().copied()).collect();
+    for gtin in gtins {
+        let quantity = best.count(gtin);
+        let chances = chances(&clusters, gtin);
+        let of = |n: u32| chances.get(&n).copied().unwrap_or(0.0).min(1.0);
+        if quantity == 0 {
+            out.missing.push((gtin, 1.0 - of(0)));
+            continue;
+        }
+        let mut sources = Sources::default();
+        let mut epcs = Vec::new();
+        for unit in best.units.iter().filter(|u| u.gtin == gtin) {
+            sources.join(unit.sources);
+            epcs.extend(unit.epc);
+        }
+        epcs.sort_unstable();
+        out.lines.push(Holding {
+            gtin,
+            quantity,
+            epcs,
+            confidence: of(quantity),
+            sources,
+        });
+    }
+    out
+}
+
+/// Baskets of the same products counted once, the likeliest first.
+fn joined(baskets: Vec<Basket>) -> Vec<Basket> {
+    let mut by_counts: BTreeMap<BTreeMap<Gtin, u32>, (Basket, f64)> = BTreeMap::new();
+    for basket in baskets {
+        let p = basket.probability;
+        match by_counts.get_mut(&basket.counts) {
+            None => {
+                by_counts.insert(basket.counts.clone(), (basket, p));
+            }
+            Some((heaviest, sum)) => {
+                *sum += p;
+                if p > heaviest.probability {
+                    *heaviest = basket;
+                }
+            }
+        }
+    }
+    let whole = |(mut basket, sum): (Basket, f64)| {
+        basket.probability = sum;
+        basket
+    };
+    let mut out: Vec<Basket> = by_counts.into_values().map(whole).collect();
+    // Of equally likely ones the first in order of products.
+    out.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    out
+}
+
+/// Probabilities of how many units of a product somebody holds.
+fn chances(clusters: &[Vec<Basket>], gtin: Gtin) -> BTreeMap<u32, f64> {
+    let mut all = BTreeMap::from([(0, 1.0)]);
+    for baskets in clusters {
+        if baskets.iter().all(|b| b.count(gtin) == 0) {
+            continue;
+        }
+        let mut next: BTreeMap<u32, f64> = BTreeMap::new();
+        for (n, p) in &all {
+            for basket in baskets {
+                *next.entry(n + basket.count(gtin)).or_default() += p * basket.probability;
+            }
+        }
+        all = next;
+    }
+    all
+}

@@ -78,7 +78,7 @@ fn unseen(store: &Store, alone: bool) -> f64 {
     match (!store.scales.is_empty(), tags) {
         (true, _) => 1.0,
         (false, true) if store.has_floor_cameras() || alone => 0.98,
-        (false, true) => 0.85,
+        (false, true) => 0.95,
         (false, false) => 0.60,
     }
 }

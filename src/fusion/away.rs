@@ -345,7 +345,7 @@ pub(super) fn gate_log_ratio(
     let gone = left_at + PAST + TimeDelta::from_millis(1000);
     let inside = reads.iter().any(|r| r.at > gone);
     let (carried, not): (f64, f64) = match (here().count(), passing.count()) {
-        (0, _) => (0.12, 0.65),
+        (0, _) => (0.06, 0.65),
         (_, 0) => (0.04, 0.16),
         (_, 1) => (0.16, 0.10),
         (_, 2..=3) => (0.30, 0.06),

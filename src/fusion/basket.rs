@@ -49,15 +49,18 @@ impl Basket {
 /// cluster.
 pub(super) fn holdings(clusters: impl Iterator<Item = Vec<Basket>>) -> Holdings {
     let clusters: Vec<Vec<Basket>> = clusters.map(joined).collect();
-    let mut all = vec![Basket::of(&[], 1.0)];
-    for baskets in &clusters {
-        let both = |a: &Basket| baskets.iter().map(|b| a.with(b)).collect::<Vec<_>>();
-        all = joined(all.iter().flat_map(both).collect());
-        all.truncate(BASKETS);
+    let mut best = Basket::of(&[], 1.0);
+    for group in groups(&clusters) {
+        let mut all = vec![Basket::of(&[], 1.0)];
+        for baskets in group {
+            let both = |a: &Basket| baskets.iter().map(|b| a.with(b)).collect::<Vec<_>>();
+            all = joined(all.iter().flat_map(both).collect());
+            all.truncate(BASKETS);
+        }
+        if let Some(likeliest) = all.first() {
+            best = best.with(likeliest);
+        }
     }
-    let Some(best) = all.first() else {
-        return Holdings::default();
-    };
     let mut out = Holdings {
         confidence: best.probability.min(1.0),
         ..Holdings::default()
@@ -88,6 +91,25 @@ pub(super) fn holdings(clusters: impl Iterator<Item = Vec<Basket>>) -> Holdings 
         });
     }
     out
+}
+
+/// Clusters that have a product in common, by way of others or not, together.
+fn groups(clusters: &[Vec<Basket>]) -> Vec<Vec<&Vec<Basket>>> {
+    let mut groups: Vec<(BTreeSet<Gtin>, Vec<&Vec<Basket>>)> = Vec::new();
+    for baskets in clusters {
+        let gtins = baskets.iter().flat_map(|b| b.counts.keys().copied());
+        let mut group = (gtins.collect::<BTreeSet<Gtin>>(), vec![baskets]);
+        let (same, others) = groups
+            .into_iter()
+            .partition(|(known, _)| !known.is_disjoint(&group.0));
+        groups = others;
+        for (mut known, mut of) in same {
+            group.0.append(&mut known);
+            group.1.append(&mut of);
+        }
+        groups.push(group);
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
 }
 
 /// Baskets of the same products counted once, the likeliest first.

@@ -2,7 +2,6 @@
 //! rule one value in both, so that copying a world copies no units, and comparing two looks only
 //! at the hands in which they differ.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{Hash as _, Hasher};
 use std::sync::Arc;
@@ -278,24 +277,6 @@ impl Held {
         let same = |(a, b): (&(VisitId, Hand), &(VisitId, Hand))| a.0 == b.0 && a.1.agrees(&b.1);
         self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(same)
     }
-
-    /// By visit, product, tag and number, once settled.
-    pub(super) fn order(&self, other: &Self) -> Ordering {
-        let both = self.0.iter().zip(&other.0);
-        let same = both.take_while(|(a, b)| a.0 == b.0 && a.1.is(&b.1)).count();
-        runs(&self.0[same..]).cmp(runs(&other.0[same..]))
-    }
-}
-
-/// Equal units in a row count as one with a number: hands can be full of one product.
-fn runs(
-    held: &[(VisitId, Hand)],
-) -> impl Iterator<Item = (VisitId, Gtin, Option<Epc>, usize)> + '_ {
-    let same = |a: &Unit, b: &Unit| (a.gtin, a.epc) == (b.gtin, b.epc);
-    held.iter().flat_map(move |(visit, hand)| {
-        let runs = hand.units().chunk_by(same);
-        runs.map(|run| (*visit, run[0].gtin, run[0].epc, run.len()))
-    })
 }
 
 /// A quick hash (the steps of FxHash, with a last one that spreads its bits); nothing hangs on

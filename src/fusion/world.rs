@@ -115,7 +115,11 @@ impl Asked {
             tags: BTreeSet::new(),
             back: BTreeSet::new(),
         };
-        for act in accounts.iter().flat_map(|a| &a.acts) {
+        let best = accounts.first().map_or(0.0, |a| a.log_likelihood);
+        let likely = accounts
+            .iter()
+            .filter(|a| a.log_likelihood > best - FAINT);
+        for act in likely.flat_map(|a| &a.acts) {
             asked.tags.extend(act.epc);
             let tags = act.tags.iter().flat_map(|tags| &tags.says);
             let telling = tags.filter(|(_, say)| *say > ASKED_LOG);
@@ -654,19 +658,27 @@ impl Clusters {
 }
 
 impl Cluster {
+    /// All pairs of worlds that weigh enough to be kept.
     fn times(self, other: &Self) -> Self {
-        let mut worlds = Vec::with_capacity(self.worlds.len() * other.worlds.len());
-        for a in &self.worlds {
-            for b in &other.worlds {
-                let mut both = a.clone();
-                both.log_weight += b.log_weight;
-                both.held.join(&b.held);
-                worlds.push(both);
-            }
+        let faint = |c: &Self| c.worlds.first().map_or(0.0, |w| w.log_weight);
+        let faint = faint(&self) + faint(other) - FAINT;
+        let mut pairs = Vec::new();
+        for (i, a) in self.worlds.iter().enumerate() {
+            let both = |b: &World| a.log_weight + b.log_weight;
+            let heavy = other.worlds.iter().map(both).enumerate();
+            let heavy = heavy.take_while(|(_, weight)| *weight > faint);
+            pairs.extend(heavy.map(|(j, weight)| (weight, i, j)));
         }
+        pairs.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        pairs.truncate(WORLDS);
+        let world = |(log_weight, i, j): (f64, usize, usize)| {
+            let mut held = self.worlds[i].held.clone();
+            held.join(&other.worlds[j].held);
+            World { log_weight, held }
+        };
         let mut both = Self {
             visits: BTreeSet::new(),
-            worlds,
+            worlds: pairs.into_iter().map(world).collect(),
         };
         both.settle();
         both
@@ -788,12 +800,10 @@ impl Cluster {
         self.weigh(0.0);
     }
 
-    /// The heaviest first.
+    /// The heaviest first; those of one weight keep their order.
     fn sort(&mut self) {
-        self.worlds.sort_by(|a, b| {
-            let heavier = b.log_weight.total_cmp(&a.log_weight);
-            heavier.then_with(|| a.held.order(&b.held))
-        });
+        let heavier = |a: &World, b: &World| b.log_weight.total_cmp(&a.log_weight);
+        self.worlds.sort_by(heavier);
     }
 
     /// Adds to all weights, forgets faint worlds, and lets the weights sum to 1.

@@ -12,7 +12,7 @@ use crate::gs1::Epc;
 use crate::ids::{GateIx, VisitId};
 use crate::presence::Presence;
 use crate::store::{ReadPoint, Store};
-use crate::tracking::Tracking;
+use crate::tracking::{Fix, Tracking};
 use crate::units::{TimeDelta, Timestamp};
 
 /// What was heard of a tag since it left its home.
@@ -56,6 +56,8 @@ pub(super) const HELD_STILL: TimeDelta = TimeDelta::from_millis(20_000);
 const TOGETHER: TimeDelta = TimeDelta::from_millis(4_000);
 /// Who left is past the gate so long after.
 const PAST: TimeDelta = TimeDelta::from_millis(1_500);
+/// Whose walk ends this near a gate passed it, metres.
+const AT_GATE_M: f64 = 1.0;
 /// A tag heard at a gate within this time before somebody left may have gone with him.
 const AT_GATE: TimeDelta = TimeDelta::from_millis(6_000);
 
@@ -134,14 +136,33 @@ impl Fusion {
         (visit, gates, left_at): (VisitId, &[ReadPoint], Timestamp),
     ) -> BTreeMap<Epc, f64> {
         let units = self.clusters.units_of(visit);
+        let passed = self.passings(store, tracking, (visit, gates, left_at));
         let say = |epc: Epc| {
             let reads = self.sightings.get(&epc).map_or(&[][..], |a| &a.reads);
             let near = self.others_at_gate(store, tracking, (visit, epc), || {
-                reads.iter().filter(|r| is_at_gate(r, gates, left_at))
+                reads.iter().filter(|r| is_at_gate(r, gates, &passed))
             });
-            (epc, gate_log_ratio(reads, gates, left_at, near))
+            (epc, gate_log_ratio(reads, gates, &passed, near))
         };
         units.iter().filter_map(|(u, _)| u.epc).map(say).collect()
+    }
+
+    /// When the people of a visit passed its gate, the last one last: a party leaves one by one.
+    fn passings(
+        &self,
+        store: &Store,
+        tracking: &Tracking,
+        (visit, gates, left_at): (VisitId, &[ReadPoint], Timestamp),
+    ) -> Vec<Timestamp> {
+        let at_gate = |fix: &Fix| {
+            let near = |gate: &&ReadPoint| comove::distance(store, **gate, fix.position) < AT_GATE_M;
+            fix.at < left_at && gates.iter().any(|gate| near(&gate))
+        };
+        let ends = self.carriers.tracks_of(visit);
+        let ends = ends.filter_map(|track| tracking.ended(track));
+        let mut passed: Vec<Timestamp> = ends.filter(at_gate).map(|fix| fix.at).collect();
+        passed.push(left_at);
+        passed
     }
 
     /// How likely it is, if a visit does not have a tag, that somebody has it who stood as near the
@@ -334,16 +355,18 @@ fn gate_read_points(store: &Store, gate: Option<GateIx>) -> Vec<ReadPoint> {
 pub(super) fn gate_log_ratio(
     reads: &[Sighting],
     gates: &[ReadPoint],
-    left_at: Timestamp,
+    passed: &[Timestamp],
     near: f64,
 ) -> f64 {
-    let here = || reads.iter().filter(|r| is_at_gate(r, gates, left_at));
+    let here = || reads.iter().filter(|r| is_at_gate(r, gates, passed));
     let span = TimeDelta::from_millis(900);
     // A tag is loudest to the gate just as it passes; one heard before and no more has gone with
     // somebody else.
-    let passing = here().filter(|r| r.at >= left_at - span && r.at <= left_at + span);
-    let gone = left_at + PAST + TimeDelta::from_millis(1000);
-    let inside = reads.iter().any(|r| r.at > gone);
+    let at_once = |r: &&Sighting| passed.iter().any(|t| r.at >= *t - span && r.at <= *t + span);
+    let passing = here().filter(at_once);
+    let after = PAST + TimeDelta::from_millis(1000);
+    let gone = |r: &Sighting| passed.iter().all(|t| r.at > *t + after);
+    let inside = reads.iter().any(gone);
     let (carried, not): (f64, f64) = match (here().count(), passing.count()) {
         (0, _) => (0.06, 0.65),
         (_, 0) => (0.04, 0.16),
@@ -359,7 +382,8 @@ pub(super) fn gate_log_ratio(
 /// Who stands beside a gate is heard there less than who passes it.
 const BESIDE: f64 = 0.4;
 
-fn is_at_gate(read: &Sighting, gates: &[ReadPoint], left_at: Timestamp) -> bool {
-    let from = left_at - TimeDelta::from_millis(3500);
-    gates.contains(&read.place) && read.at >= from && read.at <= left_at + PAST
+fn is_at_gate(read: &Sighting, gates: &[ReadPoint], passed: &[Timestamp]) -> bool {
+    let before = TimeDelta::from_millis(3500);
+    let about = |t: &Timestamp| read.at >= *t - before && read.at <= *t + PAST;
+    gates.contains(&read.place) && passed.iter().any(about)
 }

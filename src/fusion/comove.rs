@@ -257,7 +257,7 @@ fn nearness(metres: f64) -> f64 {
 }
 
 /// From where somebody stands to what an antenna watches, metres.
-fn distance(store: &Store, place: ReadPoint, p: Point) -> f64 {
+pub(super) fn distance(store: &Store, place: ReadPoint, p: Point) -> f64 {
     match place {
         ReadPoint::Shelf(shelf) => store.gondola_of(shelf).front.distance(p),
         ReadPoint::Gondola(gondola) => store.gondola(gondola).front.distance(p),

@@ -613,6 +613,12 @@ impl Tracking {
         self.people.get(&track).or_else(ended)?.fix_at(at)
     }
 
+    /// Where a track ended, if it has within the last minutes.
+    pub fn ended(&self, track: TrackId) -> Option<Fix> {
+        let person = self.ended.get(&track)?;
+        person.fix_at(person.last_seen())
+    }
+
     /// When a person was at the threshold of a zone, if within a span he walked up to it and back:
     /// one who goes out just as another comes in leaves such a track.
     pub fn turned_at(

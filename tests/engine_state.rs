@@ -838,3 +838,36 @@ fn only_so_many_baskets_are_kept() {
     let size = engine.freeze().len();
     assert!(size < 4_000_000, "{size} bytes");
 }
+
+#[test]
+fn who_has_left_stands_nowhere() {
+    let store = plain();
+    let steps = shopper(&store, &[]);
+    let inside: Vec<Step> = steps
+        .iter()
+        .filter(|(t, _)| *t < at(25.0))
+        .cloned()
+        .collect();
+    let mut engine = Engine::new(Arc::clone(&store));
+    let mut events = Vec::new();
+    for (t, input) in inside {
+        wake(&mut engine, t, &mut events);
+        engine.handle(t, input);
+        drain(&mut engine, &mut events);
+    }
+    let track = engine.tracking().tracks()[0];
+    assert!(engine.tracking().ended(track).is_none());
+    let mut engine = Engine::new(Arc::clone(&store));
+    for (t, input) in steps {
+        wake(&mut engine, t, &mut events);
+        engine.handle(t, input);
+        drain(&mut engine, &mut events);
+    }
+    let tracking = engine.tracking();
+    let last = tracking.ended(track).unwrap();
+    assert!(last.at > at(29.0) && last.at < at(32.0), "{last:?}");
+    assert!(tracking.fix_at(track, last.at).is_some());
+    // Reads at the gate ten seconds later are no longer his.
+    let later = last.at + TimeDelta::from_secs(10.0);
+    assert_eq!(tracking.fix_at(track, later), None);
+}

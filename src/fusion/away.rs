@@ -155,7 +155,8 @@ impl Fusion {
         (visit, gates, left_at): (VisitId, &[ReadPoint], Timestamp),
     ) -> Vec<Timestamp> {
         let at_gate = |fix: &Fix| {
-            let near = |gate: &&ReadPoint| comove::distance(store, **gate, fix.position) < AT_GATE_M;
+            let near =
+                |gate: &&ReadPoint| comove::distance(store, **gate, fix.position) < AT_GATE_M;
             fix.at < left_at && gates.iter().any(|gate| near(&gate))
         };
         let ends = self.carriers.tracks_of(visit);
@@ -362,7 +363,11 @@ pub(super) fn gate_log_ratio(
     let span = TimeDelta::from_millis(900);
     // A tag is loudest to the gate just as it passes; one heard before and no more has gone with
     // somebody else.
-    let at_once = |r: &&Sighting| passed.iter().any(|t| r.at >= *t - span && r.at <= *t + span);
+    let at_once = |r: &&Sighting| {
+        passed
+            .iter()
+            .any(|t| r.at >= *t - span && r.at <= *t + span)
+    };
     let passing = here().filter(at_once);
     let after = PAST + TimeDelta::from_millis(1000);
     let gone = |r: &Sighting| passed.iter().all(|t| r.at > *t + after);
@@ -386,4 +391,46 @@ fn is_at_gate(read: &Sighting, gates: &[ReadPoint], passed: &[Timestamp]) -> boo
     let before = TimeDelta::from_millis(3500);
     let about = |t: &Timestamp| read.at >= *t - before && read.at <= *t + PAST;
     gates.contains(&read.place) && passed.iter().any(about)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GATE: ReadPoint = ReadPoint::Gate(GateIx(0));
+
+    fn at(seconds: f64) -> Timestamp {
+        Timestamp::from_nanos(0) + TimeDelta::from_secs(seconds)
+    }
+
+    /// Read at the gate at these seconds.
+    fn reads(seconds: &[f64]) -> Vec<Sighting> {
+        let read = |s: &f64| Sighting {
+            at: at(*s),
+            place: GATE,
+        };
+        seconds.iter().map(read).collect()
+    }
+
+    fn says(seconds: &[f64], passed: &[f64], near: f64) -> f64 {
+        let passed: Vec<Timestamp> = passed.iter().map(|s| at(*s)).collect();
+        gate_log_ratio(&reads(seconds), &[GATE], &passed, near)
+    }
+
+    #[test]
+    fn a_gate_says_less_where_somebody_else_stood_as_near() {
+        let passing = [99.4, 99.7, 100.1, 100.4];
+        assert!(says(&passing, &[100.0], 0.0) > 3.0);
+        let beside = says(&passing, &[100.0], 1.0);
+        assert!(beside > 0.0 && beside < 2.0, "{beside}");
+        assert!(says(&[], &[100.0], 0.0) < -1.0);
+    }
+
+    #[test]
+    fn of_a_party_either_may_have_carried_it_past_the_gate() {
+        let passing = [93.4, 93.7, 94.1, 94.4];
+        // By the last of them alone it had gone before with somebody else.
+        assert!(says(&passing, &[100.0], 0.0) < 0.0);
+        assert!(says(&passing, &[94.0, 100.0], 0.0) > 3.0);
+    }
 }

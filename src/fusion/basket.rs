@@ -156,3 +156,57 @@ fn chances(clusters: &[Vec<Basket>], gtin: Gtin) -> BTreeMap<u32, f64> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::world::UnitId;
+    use super::*;
+
+    fn product(digit: u64) -> Gtin {
+        Gtin::from_payload(400_638_133_390 + digit).unwrap()
+    }
+
+    fn basket(p: f64, digits: &[u64]) -> Basket {
+        let unit = |digit: &u64| Unit {
+            id: UnitId(*digit),
+            gtin: product(*digit),
+            epc: None,
+            sources: Sources::default(),
+        };
+        let units: Vec<Unit> = digits.iter().map(unit).collect();
+        Basket::of(&units, p)
+    }
+
+    fn close(a: f64, b: f64) {
+        assert!((a - b).abs() < 1e-9, "{a} instead of {b}");
+    }
+
+    #[test]
+    fn doubts_that_have_nothing_to_do_with_each_other_multiply() {
+        let one = vec![basket(0.9, &[1]), basket(0.1, &[])];
+        let other = vec![basket(0.7, &[]), basket(0.3, &[2])];
+        let held = holdings([one, other].into_iter());
+        close(held.confidence, 0.63);
+        assert_eq!(held.lines.len(), 1);
+        close(held.lines[0].confidence, 0.9);
+        assert_eq!(held.missing[0].0, product(2));
+        close(held.missing[0].1, 0.3);
+    }
+
+    #[test]
+    fn either_of_two_that_are_one_product_will_do() {
+        let one = vec![basket(0.6, &[1]), basket(0.4, &[])];
+        let held = holdings([one.clone(), one].into_iter());
+        // Both with 0.36, one of them with 0.48, none with 0.16.
+        assert_eq!(held.lines[0].quantity, 1);
+        close(held.lines[0].confidence, 0.48);
+        close(held.confidence, 0.48);
+    }
+
+    #[test]
+    fn nothing_known_is_an_empty_basket_for_certain() {
+        let held = holdings(std::iter::empty());
+        close(held.confidence, 1.0);
+        assert!(held.lines.is_empty() && held.missing.is_empty());
+    }
+}

@@ -63,7 +63,7 @@ pub struct Account {
     /// What it is made of; for people, nothing is decided by it.
     pub parts: Parts,
     /// What the last step of a scale weighed, where it is told to be nobody's taking.
-    idle: Option<f64>,
+    pub(super) idle: Option<f64>,
 }
 
 impl Account {

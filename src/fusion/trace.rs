@@ -455,11 +455,7 @@ impl Fusion {
     }
 
     /// What a visit may hold once the gate's antennas are weighed, which they are after this.
-    fn past_gate(
-        &self,
-        visit: VisitId,
-        says: &BTreeMap<Epc, f64>,
-    ) -> (Vec<(Unit, f64)>, Holdings) {
+    fn past_gate(&self, visit: VisitId, says: &BTreeMap<Epc, f64>) -> (Vec<(Unit, f64)>, Holdings) {
         let mut weighed = self.clusters.clone();
         let none = BTreeMap::new();
         let before = self.passed.get(&visit).unwrap_or(&none);

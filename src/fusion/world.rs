@@ -116,9 +116,7 @@ impl Asked {
             back: BTreeSet::new(),
         };
         let best = accounts.first().map_or(0.0, |a| a.log_likelihood);
-        let likely = accounts
-            .iter()
-            .filter(|a| a.log_likelihood > best - FAINT);
+        let likely = accounts.iter().filter(|a| a.log_likelihood > best - FAINT);
         for act in likely.flat_map(|a| &a.acts) {
             asked.tags.extend(act.epc);
             let tags = act.tags.iter().flat_map(|tags| &tags.says);
@@ -291,8 +289,9 @@ impl Clusters {
     /// Weighs down the worlds in which `visit` holds the tag `epc`.
     pub(super) fn reweigh_one(&mut self, visit: VisitId, epc: Epc, log: f64) -> Vec<VisitId> {
         let holds = |w: &World| w.held.get(visit).iter().any(|u| u.epc == Some(epc));
-        let concerned =
-            |c: &Cluster| c.worlds.len() > 1 && c.visits.contains(&visit) && c.worlds.iter().any(holds);
+        let concerned = |c: &Cluster| {
+            c.worlds.len() > 1 && c.visits.contains(&visit) && c.worlds.iter().any(holds)
+        };
         self.change(concerned, |world| {
             if holds(world) {
                 world.log_weight += log;
@@ -706,7 +705,11 @@ impl Cluster {
                     others.push(other);
                 }
             }
-            let has = |u: &Unit| others.iter().all(|o| o.is_some_and(|o| o.units().contains(u)));
+            let has = |u: &Unit| {
+                others
+                    .iter()
+                    .all(|o| o.is_some_and(|o| o.units().contains(u)))
+            };
             let units: Vec<Unit> = hand.units().iter().copied().filter(has).collect();
             if !units.is_empty() {
                 agreed.push((visit, units));
@@ -737,9 +740,8 @@ impl Cluster {
                 None => hands.push((hand, p)),
             }
         }
-        let basket = |(hand, p): (Option<&Hand>, f64)| {
-            Basket::of(hand.map_or(&[][..], Hand::units), p)
-        };
+        let basket =
+            |(hand, p): (Option<&Hand>, f64)| Basket::of(hand.map_or(&[][..], Hand::units), p);
         hands.into_iter().map(basket).collect()
     }
 
@@ -1250,5 +1252,59 @@ mod tests {
         assert_eq!(gtin, product(1));
         assert!(p > 0.99, "{p}");
         assert_eq!(clusters.tag_of(UnitId(1)), Some(epc(7)));
+    }
+
+    fn act(direction: Direction, digit: u64, tag: Option<u8>) -> Act {
+        Act {
+            direction,
+            gtin: product(digit),
+            epc: tag.map(epc),
+            along: 0.5,
+            window: Default::default(),
+            sources: Sources::default(),
+            misplaced: false,
+            tags: None,
+            told_by: Vec::new(),
+        }
+    }
+
+    /// Either of two visits, as likely, does one thing.
+    fn either(clusters: &mut Clusters, act: Act, first: u64) {
+        let account = Account {
+            acts: vec![act],
+            ..Account::default()
+        };
+        let who = Rc::new(vec![(Some(VisitId(1)), 0.0), (Some(VisitId(2)), 0.0)]);
+        clusters.branch(ShelfIx(0), &[account], &[vec![who]], UnitId(first));
+    }
+
+    #[test]
+    fn takes_of_different_things_are_independent_and_a_put_back_joins_its_own() {
+        let mut clusters = Clusters::default();
+        for n in 1..=9 {
+            either(&mut clusters, act(Direction::Take, n, Some(n as u8)), n);
+        }
+        // Nine takes by either of two are 512 stories; apart they are nine times two.
+        assert_eq!(clusters.clusters.len(), 9);
+        assert!(clusters.clusters.iter().all(|c| c.worlds.len() == 2));
+        let chance = |clusters: &Clusters, tag: u8, visit: u64| {
+            let chances = clusters.chances(epc(tag));
+            chances.get(&VisitId(visit)).copied().unwrap_or(0.0)
+        };
+        assert!((chance(&clusters, 9, 2) - 0.5).abs() < 1e-9);
+        // What tells of one thing tells nothing of the others.
+        clusters.reweigh(
+            VisitId(2),
+            |u| if u.epc == Some(epc(3)) { 20.0 } else { 0.0 },
+        );
+        assert!(chance(&clusters, 3, 2) > 0.999);
+        assert!((chance(&clusters, 4, 2) - 0.5).abs() < 1e-9);
+        // Whoever has it puts it back.
+        either(&mut clusters, act(Direction::Putback, 4, Some(4)), 20);
+        assert!(chance(&clusters, 4, 1) + chance(&clusters, 4, 2) < 0.01);
+        assert!((chance(&clusters, 5, 1) - 0.5).abs() < 1e-9);
+        clusters.forget(VisitId(1));
+        clusters.forget(VisitId(2));
+        assert!(clusters.clusters.is_empty());
     }
 }

@@ -224,8 +224,11 @@ impl Visits {
         out: &mut Vec<VisitChange>,
     ) {
         while let Some((id, track, mistaken)) = self.next_pair(store, at, tracking) {
-            let began_at = self.unadmitted.iter().find(|u| u.track == track);
-            if let (Some(u), Some(visit)) = (began_at, self.visits.get(&id))
+            let person = self.unadmitted.iter().find(|u| u.track == track);
+            // Who can have been another's is in doubt with him, whoever is bound first.
+            let rival = person.filter(|u| u.rival.is_some_and(|rival| rival != id));
+            let mistaken = rival.map_or(mistaken, |u| mistaken.max(u.doubt));
+            if let (Some(u), Some(visit)) = (person, self.visits.get(&id))
                 && let Some(gate) = visit.gate.filter(|_| mistaken < CLEAR && visit.party == 1)
             {
                 let seconds = u.began_at.secs_since(visit.entered_at);
@@ -305,10 +308,19 @@ impl Visits {
             }
         }
         let (p, person, visit) = clearest?;
+        // All of a party are its own.
+        let single: Vec<VisitId> = self
+            .waiting(at)
+            .filter(|v| v.party == 1)
+            .map(|v| v.id)
+            .collect();
         // Who can have been the one, and goes without an admission, is in as much doubt.
+        let id = pairing.visits[visit].0;
         for (n, other) in self.unadmitted.iter_mut().enumerate() {
-            if n != person {
-                other.doubt = other.doubt.max(pairing.probability(n, visit));
+            let as_likely = pairing.probability(n, visit);
+            if n != person && as_likely > other.doubt {
+                other.doubt = as_likely;
+                other.rival = single.contains(&id).then_some(id);
             }
         }
         Some((

@@ -94,6 +94,8 @@ pub(super) struct Unadmitted {
     pub(super) decide_at: Timestamp,
     /// Probability that he came in with one of those admitted.
     pub(super) doubt: f64,
+    /// The visit that was somebody else's as likely.
+    pub(super) rival: Option<VisitId>,
 }
 
 /// All visits that are not forgotten.
@@ -428,6 +430,7 @@ impl Visits {
                 position,
                 decide_at,
                 doubt: 0.0,
+                rival: None,
             });
             self.pair(store, at, tracking, out);
         }

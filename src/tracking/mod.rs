@@ -86,6 +86,16 @@ struct Apart {
     together_since: Timestamp,
 }
 
+/// A meeting of a shopper with somebody who had come by a staff door.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct MetStaff {
+    shopper: TrackId,
+    staff: TrackId,
+    since: Timestamp,
+    /// By how much, as a log, they were likelier each other afterwards.
+    swapped: f64,
+}
+
 /// All tracks: those alive, and the recent past of each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tracking {
@@ -101,6 +111,8 @@ pub struct Tracking {
     apart: Pairs<Apart>,
     /// Pairs of people who are near each other or were just now.
     encounters: BTreeMap<(TrackId, TrackId), Encounter>,
+    /// Shoppers who met staff and may be them since.
+    met_staff: Vec<MetStaff>,
     /// Tracks that ended within the last minutes, for questions about their past.
     ended: BTreeMap<TrackId, Person>,
     /// When each camera last gave a frame, by its index.
@@ -161,6 +173,7 @@ impl Tracking {
             tentative: Vec::new(),
             apart: Pairs::default(),
             encounters: BTreeMap::new(),
+            met_staff: Vec::new(),
             ended: BTreeMap::new(),
             frames: vec![None; store.cameras.len()],
             next: 0,
@@ -340,6 +353,7 @@ impl Tracking {
             KNOWN_LOG
         };
         let exchanged = log > exchange_log(&met);
+        self.note_staff(pair, met.since(), if exchanged { -log } else { log });
         let wrong = if exchanged { -log } else { log };
         let odds = if apart { APART_LOG } else { MISTAKEN_LOG } + wrong.max(-known);
         let mistaken = 1.0 / (1.0 + libm::exp(-odds));
@@ -350,6 +364,51 @@ impl Tracking {
             since: met.since(),
             mistaken,
         }));
+    }
+
+    fn note_staff(&mut self, (a, b): (TrackId, TrackId), since: Timestamp, swapped: f64) {
+        let staffs = |track: &TrackId| {
+            let first = self.people.get(track).map(Person::first_position);
+            first.is_some_and(|p| self.floor.near_staff_door(p) && !self.floor.near_entry(p))
+        };
+        let (shopper, staff) = match (staffs(&a), staffs(&b)) {
+            (false, true) => (a, b),
+            (true, false) => (b, a),
+            _ => return,
+        };
+        self.met_staff.push(MetStaff {
+            shopper,
+            staff,
+            since,
+            swapped,
+        });
+    }
+
+    /// A shopper does not go out by a staff door: whoever does so after he met somebody who came in
+    /// by one is that one, and the two were taken for each other.
+    fn exchange_staff(&mut self, over: &[(TrackId, TrackEvent)]) -> bool {
+        let mut exchanged = false;
+        for (track, event) in over {
+            let place = self.people.get(track).map(Person::position);
+            let by_staff_door = matches!(event, TrackEvent::Left { .. })
+                && place
+                    .is_some_and(|p| self.floor.near_staff_door(p) && !self.floor.near_entry(p));
+            if !by_staff_door {
+                continue;
+            }
+            let theirs = self.met_staff.iter();
+            let theirs = theirs.filter(|m| m.shopper == *track && self.is_alive(m.staff));
+            let likeliest = theirs.max_by(|a, b| {
+                let order = a.swapped.total_cmp(&b.swapped);
+                order.then(a.since.cmp(&b.since))
+            });
+            if let Some(met) = likeliest.copied() {
+                self.swap(met.shopper, met.staff, met.since);
+                self.met_staff.retain(|m| *m != met);
+                exchanged = true;
+            }
+        }
+        exchanged
     }
 
     /// Exchanges all that two people were and did after an instant. Whoever has left since was the
@@ -568,7 +627,10 @@ impl Tracking {
     }
 
     fn end(&mut self, at: Timestamp, out: &mut Vec<TrackEvent>) {
-        let over = self.over(at);
+        let mut over = self.over(at);
+        if self.exchange_staff(&over) {
+            over = self.over(at);
+        }
         // Who leaves before he has parted from another may be the other.
         let leaves = |t: TrackId| over.iter().any(|(id, _)| *id == t);
         let pairs = self.encounters.keys().copied();
@@ -588,6 +650,9 @@ impl Tracking {
         }
         self.ended
             .retain(|_, p| at - p.last_seen() < TimeDelta::from_millis(180_000));
+        let people = &self.people;
+        self.met_staff
+            .retain(|m| people.contains_key(&m.shopper) && people.contains_key(&m.staff));
     }
 
     /// When to call [`Tracking::on_timeout`] next.

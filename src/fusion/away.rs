@@ -87,7 +87,8 @@ impl Fusion {
         out: &mut Vec<Decision>,
     ) {
         self.follow(store, tracking, presence, visit, left_at, out);
-        let gates: Vec<ReadPoint> = gate_read_points(store, gate);
+        // Who is closed without having been seen to go has passed no gate.
+        let gates = gate.map_or(Vec::new(), |gate| gate_read_points(store, Some(gate)));
         if gates.is_empty() {
             return;
         }

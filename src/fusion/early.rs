@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use super::hypothesis::{self, Account};
 use super::interaction::Interaction;
-use super::world::{self, Options, UnitId};
+use super::ways::{self, Options};
+use super::world::UnitId;
 use super::{Action, Decision, Direction, Fusion};
 use crate::gs1::Gtin;
 use crate::ids::{ShelfIx, VisitId};
@@ -108,7 +109,7 @@ impl Fusion {
             let weigh = || {
                 let carriers = &self.carriers;
                 let who = carriers.weigh(store, tracking, shelf, a.along, a.window);
-                Rc::new(world::likely(&who))
+                Rc::new(ways::likely(&who))
             };
             Rc::clone(known.entry(key).or_insert_with(weigh))
         };

@@ -9,6 +9,7 @@
 
 mod away;
 mod basket;
+mod cluster;
 mod comove;
 mod early;
 pub mod evidence;
@@ -20,7 +21,8 @@ pub mod met;
 mod relook;
 mod tags;
 pub mod trace;
-pub mod who;
+pub mod ways;
+mod who;
 pub mod world;
 
 use std::collections::BTreeMap;
@@ -616,9 +618,9 @@ impl Fusion {
         presence: &Presence,
         interaction: &Interaction,
         accounts: &[Account],
-        whos: &[Vec<Rc<world::Options>>],
+        whos: &[Vec<Rc<ways::Options>>],
         out: &mut Vec<Decision>,
-    ) -> world::Branched {
+    ) -> ways::Branched {
         let shelf = interaction.shelf;
         let first_unit = self.next_unit;
         let most = accounts.iter().map(|a| a.acts.len()).max().unwrap_or(0);

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::tags::Tags;
 use super::trace::{Again, Trace};
-use super::world::{Branched, UnitId};
+use super::ways::Branched;
+use super::world::UnitId;
 use super::{Decision, Direction, Fusion};
 use crate::gs1::{Epc, Gtin};
 use crate::ids::{ShelfIx, VisitId};

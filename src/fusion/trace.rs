@@ -8,9 +8,9 @@ use super::away::gate_change;
 use super::hypothesis::{Account, Act, Possible};
 use super::interaction::{Interaction, Piece};
 use super::met::Verdict;
+use super::ways::{self, Options};
 use super::who::Carriers;
-use super::world::Options;
-use super::world::{self, Unit, UnitId};
+use super::world::{Unit, UnitId};
 use super::{Direction, Fusion, Holdings, Witness};
 use crate::gs1::{Epc, Gtin};
 use crate::ids::{ShelfIx, TrackId, VisitId};
@@ -260,7 +260,7 @@ impl Scene<'_> {
         let (from, to) = (self.interaction.began(), self.interaction.ended());
         let middle = from + TimeDelta::from_micros((to - from).as_micros() / 2);
         let along = self.along();
-        let near = world::involved(whos).into_iter();
+        let near = ways::involved(whos).into_iter();
         Decided {
             shelf,
             window: (from, to),

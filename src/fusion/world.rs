@@ -9,16 +9,16 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use super::basket::{self, Basket};
+use super::basket;
+use super::cluster::{Cluster, FAINT, Taken, World};
 use super::comove::Walks;
 use super::held::{Hand, Held};
-use super::hypothesis::{Account, Act};
+use super::hypothesis::Account;
 use super::relook::Choice;
-use super::who::Who;
-use super::{Action, Direction, Holdings, Sources};
+use super::ways::{Branched, Options, UNLIKELY, Way, assignments, involved, ways};
+use super::{Direction, Holdings, Sources};
 use crate::gs1::{Epc, Gtin};
 use crate::ids::{ShelfIx, VisitId};
-use crate::store::Store;
 use crate::units::signal::log_sum_exp;
 
 /// One item in somebody's hands. Units of one act carry one number in all worlds.
@@ -39,20 +39,6 @@ impl Unit {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-struct World {
-    log_weight: f64,
-    held: Held,
-}
-
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-struct Cluster {
-    /// Those who hold something in one of its worlds.
-    visits: BTreeSet<VisitId>,
-    /// Never empty; weights sum to 1; heaviest first.
-    worlds: Vec<World>,
-}
-
 /// A product that stands on a shelf where it does not belong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Misplaced {
@@ -67,19 +53,8 @@ pub struct Clusters {
     misplaced: Vec<Misplaced>,
 }
 
-/// Worlds kept in a cluster.
-const WORLDS: usize = 160;
-/// Worlds this much lighter than the heaviest, in nats, are forgotten.
-const FAINT: f64 = 11.0;
-/// Visits this much less likely than the likeliest, in nats, are not drawn in.
-const UNLIKELY: f64 = 6.0;
 /// Misplaced items remembered.
 const MISPLACED_MAX: usize = 500;
-
-/// Log probability that somebody puts back what this world does not give him.
-const NOT_HELD_LOG: f64 = -5.5;
-/// The same product, but another unit of it by its tag.
-const OTHER_UNIT_LOG: f64 = -3.0;
 
 /// Log probability that a tag which follows somebody's walk is that of his unit without one.
 const KNOWN_LATE_LOG: f64 = -0.5;
@@ -87,19 +62,8 @@ const KNOWN_LATE_LOG: f64 = -0.5;
 /// By so much, nats, another tag must say more to be taken for a unit's own instead.
 const ANOTHER_TAG_LOG: f64 = 3.0;
 
-/// Who holds more than this is ever less likely to take another, by so much a unit: nobody carries
-/// a shelf away, and a visit whose end was missed must not take all that others take.
-const FULL_HANDS: usize = 20;
-const MORE_LOG: f64 = -0.1;
-
 /// A tag that says less for having been moved, nats, is no matter of an act.
 const ASKED_LOG: f64 = 0.5;
-
-/// Tags in hands: of those whose worlds go on, and of others.
-struct Taken {
-    here: BTreeSet<Epc>,
-    elsewhere: BTreeSet<Epc>,
-}
 
 /// What the acts of an interaction ask of what is held: what bears on it hangs together with them.
 struct Asked {
@@ -138,15 +102,6 @@ impl Asked {
             hand.units().iter().any(bears)
         })
     }
-}
-
-/// What a branching did.
-pub(super) struct Branched {
-    shelf: ShelfIx,
-    /// Posterior of each account with its assignment, heaviest first.
-    told: Vec<(f64, Vec<Option<VisitId>>, usize)>,
-    accounts: Vec<Account>,
-    pub(super) reweighed: Vec<VisitId>,
 }
 
 impl Clusters {
@@ -656,287 +611,6 @@ impl Clusters {
     }
 }
 
-impl Cluster {
-    /// All pairs of worlds that weigh enough to be kept.
-    fn times(self, other: &Self) -> Self {
-        let faint = |c: &Self| c.worlds.first().map_or(0.0, |w| w.log_weight);
-        let faint = faint(&self) + faint(other) - FAINT;
-        let mut pairs = Vec::new();
-        for (i, a) in self.worlds.iter().enumerate() {
-            let both = |b: &World| a.log_weight + b.log_weight;
-            let heavy = other.worlds.iter().map(both).enumerate();
-            let heavy = heavy.take_while(|(_, weight)| *weight > faint);
-            pairs.extend(heavy.map(|(j, weight)| (weight, i, j)));
-        }
-        pairs.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
-        pairs.truncate(WORLDS);
-        let world = |(log_weight, i, j): (f64, usize, usize)| {
-            let mut held = self.worlds[i].held.clone();
-            held.join(&other.worlds[j].held);
-            World { log_weight, held }
-        };
-        let mut both = Self {
-            visits: BTreeSet::new(),
-            worlds: pairs.into_iter().map(world).collect(),
-        };
-        both.settle();
-        both
-    }
-
-    fn holders(&self) -> BTreeSet<VisitId> {
-        self.hands().map(|(visit, _)| visit).collect()
-    }
-
-    /// Takes out the units that somebody holds in every world.
-    fn take_agreed(&mut self) -> Vec<(VisitId, Hand)> {
-        let Some(first) = self.worlds.first() else {
-            return Vec::new();
-        };
-        let mut agreed = Vec::new();
-        for (visit, hand) in first.held.hands() {
-            let mut others: Vec<Option<&Hand>> = Vec::new();
-            for world in &self.worlds[1..] {
-                let other = world.held.hand(visit);
-                let known = |o: &Option<&Hand>| match (o, other) {
-                    (Some(a), Some(b)) => a.is(b),
-                    (a, b) => a.is_none() && b.is_none(),
-                };
-                if !others.iter().any(known) {
-                    others.push(other);
-                }
-            }
-            let has = |u: &Unit| {
-                others
-                    .iter()
-                    .all(|o| o.is_some_and(|o| o.units().contains(u)))
-            };
-            let units: Vec<Unit> = hand.units().iter().copied().filter(has).collect();
-            if !units.is_empty() {
-                agreed.push((visit, units));
-            }
-        }
-        for (visit, units) in &agreed {
-            let mut done: Vec<(Hand, Hand)> = Vec::new();
-            for world in &mut self.worlds {
-                world.held.take_units(*visit, units, &mut done);
-            }
-        }
-        let hand = |(visit, units): (VisitId, Vec<Unit>)| (visit, Hand::from(units));
-        agreed.into_iter().map(hand).collect()
-    }
-
-    /// The baskets that a visit can have of it, each with its probability and its units in the
-    /// heaviest of its worlds.
-    fn baskets(&self, visit: VisitId) -> Vec<Basket> {
-        let mut hands: Vec<(Option<&Hand>, f64)> = Vec::new();
-        for world in &self.worlds {
-            let (hand, p) = (world.held.hand(visit), libm::exp(world.log_weight));
-            let same = |(known, _): &&mut (Option<&Hand>, f64)| match (known, hand) {
-                (Some(a), Some(b)) => a.is(b),
-                (a, b) => a.is_none() && b.is_none(),
-            };
-            match hands.iter_mut().find(same) {
-                Some((_, sum)) => *sum += p,
-                None => hands.push((hand, p)),
-            }
-        }
-        let basket =
-            |(hand, p): (Option<&Hand>, f64)| Basket::of(hand.map_or(&[][..], Hand::units), p);
-        hands.into_iter().map(basket).collect()
-    }
-
-    /// What somebody holds in all worlds, each hand that worlds share with the heaviest once.
-    fn hands(&self) -> impl Iterator<Item = (VisitId, &Hand)> {
-        let first = self.worlds.first();
-        self.worlds.iter().enumerate().flat_map(move |(n, world)| {
-            let numbered = world.held.hands().enumerate();
-            let shared = move |place: usize, hand: &Hand| {
-                let same = first.and_then(|w| w.held.nth(place));
-                n > 0 && same.is_some_and(|same| same.is(hand))
-            };
-            let own = numbered.filter(move |(place, (_, hand))| !shared(*place, hand));
-            own.map(|(_, held)| held)
-        })
-    }
-
-    /// Lets all worlds have what is held for certain.
-    fn join(&mut self, certain: &Held) {
-        if certain.is_empty() {
-            return;
-        }
-        for world in &mut self.worlds {
-            world.held.join(certain);
-        }
-        self.settle();
-    }
-
-    /// Joins equal worlds, forgets faint ones, and lets the weights sum to 1.
-    fn settle(&mut self) {
-        let mut joined: Vec<World> = Vec::with_capacity(self.worlds.len());
-        // Places of worlds by their print, and the number among those of one print.
-        let mut places: BTreeMap<(u64, usize), usize> = BTreeMap::new();
-        let mut known = BTreeMap::new();
-        for mut world in std::mem::take(&mut self.worlds) {
-            world.held.settle(&mut known);
-            let mut key = (world.held.print(), 0);
-            loop {
-                let Some(place) = places.get(&key) else {
-                    places.insert(key, joined.len());
-                    joined.push(world);
-                    break;
-                };
-                let same = &mut joined[*place];
-                if same.held.agrees(&world.held) {
-                    let sum = log_sum_exp([same.log_weight, world.log_weight]);
-                    if world.log_weight > same.log_weight {
-                        *same = world;
-                    }
-                    same.log_weight = sum;
-                    break;
-                }
-                key.1 += 1;
-            }
-        }
-        self.worlds = joined;
-        self.sort();
-        self.weigh(0.0);
-    }
-
-    /// The heaviest first; those of one weight keep their order.
-    fn sort(&mut self) {
-        let heavier = |a: &World, b: &World| b.log_weight.total_cmp(&a.log_weight);
-        self.worlds.sort_by(heavier);
-    }
-
-    /// Adds to all weights, forgets faint worlds, and lets the weights sum to 1.
-    fn weigh(&mut self, log: f64) {
-        for world in &mut self.worlds {
-            world.log_weight += log;
-        }
-        let heaviest = self.worlds.first().map_or(0.0, |w| w.log_weight);
-        self.worlds.truncate(WORLDS);
-        self.worlds.retain(|w| w.log_weight > heaviest - FAINT);
-        let all = log_sum_exp(self.worlds.iter().map(|w| w.log_weight));
-        for world in &mut self.worlds {
-            world.log_weight -= all;
-        }
-    }
-}
-
-impl World {
-    /// Lets an act happen; its weight falls where this world makes it unlikely. Nobody held a tag that
-    /// is not `taken`, unless an act before this one `picked` it.
-    fn play(
-        &mut self,
-        act: &Act,
-        (visit, full): (Option<VisitId>, &BTreeMap<VisitId, usize>),
-        id: UnitId,
-        taken: &Taken,
-        picked: &mut Vec<Epc>,
-    ) {
-        match (act.direction, visit) {
-            (Direction::Take, visit) => {
-                let epc = self.tag_taken(act, taken, picked);
-                if let Some(visit) = visit {
-                    picked.extend(epc);
-                    let mut sources = act.sources;
-                    sources.rfid |= epc.is_some();
-                    let unit = Unit {
-                        id,
-                        gtin: act.gtin,
-                        epc,
-                        sources,
-                    };
-                    let units = self.held.edit(visit);
-                    let all = units.len() + full.get(&visit).copied().unwrap_or(0);
-                    let beyond = all.saturating_sub(FULL_HANDS);
-                    self.log_weight += MORE_LOG * beyond as f64;
-                    units.push(unit);
-                }
-            }
-            (Direction::Putback, Some(visit)) => {
-                self.log_weight += self.put_back(visit, act);
-            }
-            (Direction::Putback, None) => {
-                self.log_weight += NOT_HELD_LOG;
-            }
-        }
-    }
-
-    /// The tag of what an act takes: one in somebody's hands is there no longer, or it is another.
-    fn tag_taken(&mut self, act: &Act, taken: &Taken, picked: &[Epc]) -> Option<Epc> {
-        let in_hand = |epc: &Epc| {
-            let may = taken.here.contains(epc) || picked.contains(epc);
-            taken.elsewhere.contains(epc) || (may && self.held.holder(*epc).is_some())
-        };
-        let asked = act.tags.iter().flat_map(|tags| tags.epcs()).chain(act.epc);
-        let held: Vec<Epc> = asked.filter(in_hand).collect();
-        if held.is_empty() {
-            return act.epc;
-        }
-        let less = |epc: Epc| {
-            if held.contains(&epc) {
-                OTHER_UNIT_LOG
-            } else {
-                0.0
-            }
-        };
-        let epc = match &act.tags {
-            Some(tags) => {
-                self.log_weight += tags.log(less) - tags.log(|_| 0.0);
-                tags.likeliest(less)
-            }
-            None => {
-                self.log_weight += OTHER_UNIT_LOG;
-                act.epc
-            }
-        };
-        if let Some(epc) = epc.filter(|epc| held.contains(epc)) {
-            // A put-back was missed, or it never left.
-            self.held.remove_tag(epc);
-        }
-        epc
-    }
-
-    fn put_back(&mut self, visit: VisitId, act: &Act) -> f64 {
-        let units = self.held.get(visit);
-        let says = |epc: Epc| {
-            act.tags
-                .as_ref()
-                .and_then(|tags| tags.say(epc))
-                .unwrap_or(0.0)
-        };
-        let rank = |u: &Unit| match (act.epc, u.epc) {
-            _ if u.gtin != act.gtin => None,
-            (Some(a), Some(b)) if a == b => Some((0, 0.0)),
-            (None, None) => Some((0, 0.0)),
-            (_, None) => Some((1, 0.0)),
-            (None, Some(epc)) => Some((1, -says(epc))),
-            (_, Some(epc)) => Some((2, -says(epc))),
-        };
-        let ranked = units
-            .iter()
-            .enumerate()
-            .filter_map(|(i, u)| rank(u).map(|(r, less)| (r, less, i)));
-        let best = ranked.min_by(|a, b| {
-            (a.0.cmp(&b.0))
-                .then(a.1.total_cmp(&b.1))
-                .then(a.2.cmp(&b.2))
-        });
-        match best {
-            None => NOT_HELD_LOG,
-            Some((r, _, i)) => {
-                self.held.edit(visit).remove(i);
-                match r {
-                    0 => 0.0,
-                    1 => -0.5,
-                    _ => OTHER_UNIT_LOG,
-                }
-            }
-        }
-    }
-}
-
 impl Sources {
     pub fn join(&mut self, other: Self) {
         self.rfid |= other.rfid;
@@ -957,195 +631,9 @@ fn not_in(others: &[Epc]) -> impl Fn(Epc) -> f64 + '_ {
     }
 }
 
-/// One way on from a world: an account, and who did what of it.
-struct Way {
-    /// The most that the branch can weigh: what it makes unlikely only takes away.
-    bound: f64,
-    world: usize,
-    account: usize,
-    assignment: usize,
-}
-
-/// Ways tried at most: with more, many people are equally likely, and what is told is doubt.
-const WAYS: usize = 1024;
-
-/// All ways on, the heaviest first.
-fn ways(
-    worlds: &[World],
-    accounts: &[Account],
-    divided: &[Vec<(f64, Vec<Option<VisitId>>)>],
-) -> Vec<Way> {
-    let mut out = Vec::new();
-    for (world, w) in worlds.iter().enumerate() {
-        for (account, (a, ways)) in accounts.iter().zip(divided).enumerate() {
-            for (assignment, (log, _)) in ways.iter().enumerate() {
-                out.push(Way {
-                    bound: w.log_weight + a.log_likelihood + log,
-                    world,
-                    account,
-                    assignment,
-                });
-            }
-        }
-    }
-    // Ways of one weight keep their order.
-    let place = |w: &Way| (w.world, w.account, w.assignment);
-    let order = |a: &Way, b: &Way| {
-        let heavier = b.bound.total_cmp(&a.bound);
-        heavier.then_with(|| place(a).cmp(&place(b)))
-    };
-    if out.len() > WAYS {
-        out.select_nth_unstable_by(WAYS, order);
-        out.truncate(WAYS);
-    }
-    out.sort_unstable_by(order);
-    out
-}
-
-/// Who can have done one act, with log weights.
-pub(super) type Options = Vec<(Option<VisitId>, f64)>;
-
-/// The visits that can have had a hand in any of it.
-pub(super) fn involved(whos: &[Vec<Rc<Options>>]) -> BTreeSet<VisitId> {
-    let mut seen: Vec<&Rc<Options>> = Vec::new();
-    for options in whos.iter().flatten() {
-        if !seen.iter().any(|known| Rc::ptr_eq(known, options)) {
-            seen.push(options);
-        }
-    }
-    let visits = seen.into_iter().flat_map(|options| options.iter());
-    visits.filter_map(|(visit, _)| *visit).collect()
-}
-
-/// The options of who did one act, the unlikely left out. Their weights are not normalised: where
-/// people stood says as much about the place of an act as the place about who it was.
-pub(super) fn likely(who: &Who) -> Options {
-    let mut options: Vec<(Option<VisitId>, f64)> =
-        who.visits.iter().map(|(v, log)| (Some(*v), *log)).collect();
-    options.push((None, who.nobody));
-    let all = log_sum_exp(options.iter().map(|(_, log)| *log));
-    options.retain(|(_, log)| *log > all - UNLIKELY);
-    options
-}
-
-/// Ways in which an account's acts can be divided among people, each with its log probability.
-fn assignments(whos: &[Rc<Options>]) -> Vec<(f64, Vec<Option<VisitId>>)> {
-    const KEEP: usize = 24;
-    /// Acts of one interaction are more often one person's than two people's.
-    const OTHER_HAND_LOG: f64 = -0.7;
-    let mut out: Vec<(f64, Vec<Option<VisitId>>)> = vec![(0.0, Vec::new())];
-    for options in whos {
-        let mut next: Vec<(f64, &[Option<VisitId>], Option<VisitId>)> = Vec::new();
-        for (log, assigned) in &out {
-            for (visit, who_log) in options.iter() {
-                let other = assigned.last().is_some_and(|last| last != visit);
-                let change = if other { OTHER_HAND_LOG } else { 0.0 };
-                next.push((log + who_log + change, assigned, *visit));
-            }
-        }
-        let order = |a: &(f64, &[_], _), b: &(f64, &[_], _)| {
-            let likelier = b.0.total_cmp(&a.0);
-            likelier.then_with(|| (a.1, a.2).cmp(&(b.1, b.2)))
-        };
-        if next.len() > KEEP {
-            next.select_nth_unstable_by(KEEP, order);
-            next.truncate(KEEP);
-        }
-        next.sort_unstable_by(order);
-        let longer = |(log, assigned, visit): (f64, &[Option<VisitId>], Option<VisitId>)| {
-            (log, assigned.iter().copied().chain([visit]).collect())
-        };
-        out = next.into_iter().map(longer).collect();
-    }
-    out
-}
-
-impl Branched {
-    /// Ways in which it came about, the likeliest first: the probability, who did each act, and
-    /// the account's place.
-    pub(super) fn told(&self) -> &[(f64, Vec<Option<VisitId>>, usize)] {
-        &self.told
-    }
-
-    /// The ways with the act at one place of their account, where they have one, and who did it.
-    pub(super) fn ways_of(
-        &self,
-        place: usize,
-    ) -> impl Iterator<Item = (f64, Option<&Act>, Option<VisitId>)> {
-        self.told.iter().map(move |(p, who, n)| {
-            let act = self.accounts.get(*n).and_then(|a| a.acts.get(place));
-            (*p, act, who.get(place).copied().flatten())
-        })
-    }
-
-    /// The likeliest account.
-    pub(super) fn account(&self) -> Option<&Account> {
-        self.told
-            .first()
-            .and_then(|(_, _, n)| self.accounts.get(*n))
-    }
-
-    /// The likeliest account as actions, each with its doubt.
-    pub(super) fn actions(&self, store: &Store) -> Vec<Action> {
-        let Some((_, assigned, n)) = self.told.first() else {
-            return Vec::new();
-        };
-        let acts = &self.accounts[*n].acts;
-        let action = |(act, visit): (&Act, &Option<VisitId>)| self.action(store, act, *visit);
-        acts.iter().zip(assigned).map(action).collect()
-    }
-
-    fn action(&self, store: &Store, act: &Act, visit: Option<VisitId>) -> Action {
-        let mut confidence = 0.0;
-        let mut visits: BTreeMap<VisitId, f64> = BTreeMap::new();
-        let mut gtins: BTreeMap<Gtin, f64> = BTreeMap::new();
-        for (share, assigned, n) in &self.told {
-            let told = self.accounts[*n].acts.iter().zip(assigned);
-            let told: Vec<_> = told.filter(|(a, _)| a.direction == act.direction).collect();
-            let same = told
-                .iter()
-                .find(|(a, v)| a.gtin == act.gtin && **v == visit);
-            confidence += same.map_or(0.0, |_| *share);
-            let (a, v) = match same.or(told.iter().find(|(a, _)| a.gtin == act.gtin)) {
-                Some((a, v)) => (*a, **v),
-                None => match told.first() {
-                    Some((a, v)) => (*a, **v),
-                    None => continue,
-                },
-            };
-            *gtins.entry(a.gtin).or_default() += share;
-            if let Some(v) = v.filter(|_| a.gtin == act.gtin) {
-                *visits.entry(v).or_default() += share;
-            }
-        }
-        let home = |s: &crate::store::Shelf| s.facings.iter().any(|f| f.gtin == act.gtin);
-        let strange = act.direction == Direction::Putback && !home(store.shelf(self.shelf));
-        let elsewhere = store.shelves.iter().position(home).filter(|_| strange);
-        Action {
-            direction: act.direction,
-            visit,
-            gtin: act.gtin,
-            epc: act.epc,
-            shelf: self.shelf,
-            at: act.at(),
-            confidence: confidence.min(1.0),
-            sources: act.sources,
-            visits: by_chance(visits),
-            gtins: by_chance(gtins),
-            home_shelf: elsewhere.map(|place| ShelfIx(place as u16)),
-            restock: false,
-        }
-    }
-}
-
-fn by_chance<T: Ord + Copy>(chances: BTreeMap<T, f64>) -> Vec<(T, f64)> {
-    let mut out: Vec<(T, f64)> = chances.into_iter().filter(|(_, p)| *p >= 0.005).collect();
-    out.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    out
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::hypothesis::Act;
     use super::super::tags::Tags;
     use super::*;
 

@@ -45,21 +45,26 @@ impl Basket {
     }
 }
 
-/// The likeliest basket of somebody, each line with its own probability, from the baskets of each
-/// cluster.
+/// The basket of somebody, each line with its own probability, from the baskets of each cluster,
+/// first that of its likeliest world: what is in doubt between two is on the bill of one.
 pub(super) fn holdings(clusters: impl Iterator<Item = Vec<Basket>>) -> Holdings {
     let clusters: Vec<Vec<Basket>> = clusters.map(joined).collect();
     let mut best = Basket::of(&[], 1.0);
     for group in groups(&clusters) {
         let mut all = vec![Basket::of(&[], 1.0)];
+        let mut told = Basket::of(&[], 1.0);
         for baskets in group {
             let both = |a: &Basket| baskets.iter().map(|b| a.with(b)).collect::<Vec<_>>();
             all = joined(all.iter().flat_map(both).collect());
             all.truncate(BASKETS);
+            told = baskets
+                .first()
+                .map_or(told.clone(), |first| told.with(first));
         }
-        if let Some(likeliest) = all.first() {
-            best = best.with(likeliest);
-        }
+        // Other ways to the same products count, too.
+        let same = all.iter().find(|b| b.counts == told.counts);
+        told.probability = same.map_or(told.probability, |b| b.probability);
+        best = best.with(&told);
     }
     let mut out = Holdings {
         confidence: best.probability.min(1.0),
@@ -112,8 +117,9 @@ fn groups(clusters: &[Vec<Basket>]) -> Vec<Vec<&Vec<Basket>>> {
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
-/// Baskets of the same products counted once, the likeliest first.
+/// Baskets of the same products counted once: first the first, then the likeliest.
 fn joined(baskets: Vec<Basket>) -> Vec<Basket> {
+    let first = baskets.first().map(|b| b.counts.clone());
     let mut by_counts: BTreeMap<BTreeMap<Gtin, u32>, (Basket, f64)> = BTreeMap::new();
     for basket in baskets {
         let p = basket.probability;
@@ -135,7 +141,11 @@ fn joined(baskets: Vec<Basket>) -> Vec<Basket> {
     };
     let mut out: Vec<Basket> = by_counts.into_values().map(whole).collect();
     // Of equally likely ones the first in order of products.
-    out.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    let later = |b: &Basket| Some(&b.counts) != first.as_ref();
+    out.sort_by(|a, b| {
+        let likelier = b.probability.total_cmp(&a.probability);
+        later(a).cmp(&later(b)).then(likelier)
+    });
     out
 }
 
@@ -194,13 +204,22 @@ mod tests {
     }
 
     #[test]
-    fn either_of_two_that_are_one_product_will_do() {
+    fn other_ways_to_the_same_products_count() {
         let one = vec![basket(0.6, &[1]), basket(0.4, &[])];
-        let held = holdings([one.clone(), one].into_iter());
-        // Both with 0.36, one of them with 0.48, none with 0.16.
+        let other = vec![basket(0.7, &[]), basket(0.3, &[1])];
+        let held = holdings([one, other].into_iter());
+        // By the first alone with 0.42, by the other alone with 0.12.
         assert_eq!(held.lines[0].quantity, 1);
-        close(held.lines[0].confidence, 0.48);
-        close(held.confidence, 0.48);
+        close(held.lines[0].confidence, 0.54);
+        close(held.confidence, 0.54);
+    }
+
+    #[test]
+    fn what_two_may_have_is_on_the_bill_of_the_likelier() {
+        // In the likeliest story he has it; in others somebody else or nobody does.
+        let held = holdings([vec![basket(0.45, &[1]), basket(0.55, &[])]].into_iter());
+        assert_eq!(held.lines[0].quantity, 1);
+        close(held.confidence, 0.45);
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub mod met;
 mod relook;
 mod tags;
 pub mod trace;
-pub mod ways;
-mod who;
+mod ways;
+pub mod who;
 pub mod world;
 
 use std::collections::BTreeMap;

@@ -308,19 +308,15 @@ impl Visits {
             }
         }
         let (p, person, visit) = clearest?;
-        // All of a party are its own.
-        let single: Vec<VisitId> = self
-            .waiting(at)
-            .filter(|v| v.party == 1)
-            .map(|v| v.id)
-            .collect();
-        // Who can have been the one, and goes without an admission, is in as much doubt.
         let id = pairing.visits[visit].0;
+        // All of a party are its own.
+        let rival = self.visits.get(&id).filter(|v| v.party == 1).map(|v| v.id);
+        // Who can have been the one, and goes without an admission, is in as much doubt.
         for (n, other) in self.unadmitted.iter_mut().enumerate() {
             let as_likely = pairing.probability(n, visit);
             if n != person && as_likely > other.doubt {
                 other.doubt = as_likely;
-                other.rival = single.contains(&id).then_some(id);
+                other.rival = rival;
             }
         }
         Some((

@@ -871,3 +871,86 @@ fn who_has_left_stands_nowhere() {
     let later = last.at + TimeDelta::from_secs(10.0);
     assert_eq!(tracking.fix_at(track, later), None);
 }
+
+/// The kiosk without its camera: nobody is followed, and the door alone tells who comes and goes.
+fn unfollowed() -> Arc<Store> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/kiosk");
+    let text = std::fs::read_to_string(folder.join("store.toml")).unwrap();
+    let (before, rest) = text.split_once("[[camera]]").unwrap();
+    let after = rest.find("\n[").map_or("", |end| &rest[end..]);
+    let mut open =
+        |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|e| e.to_string());
+    let text = format!("{before}{after}");
+    let store = basketd::store::file::read("store.toml", &text, &mut open).unwrap();
+    assert!(!store.store.has_floor_cameras());
+    Arc::new(store.store)
+}
+
+const OPEN: &str = r#"{"kind": "door", "open": true}"#;
+const SHUT: &str = r#"{"kind": "door", "open": false}"#;
+
+#[test]
+fn where_nobody_is_followed_the_door_tells_that_the_only_shopper_went() {
+    let store = unfollowed();
+    let steps = shopper(&store, &[]);
+    let (_, events) = story(&Engine::new(Arc::clone(&store)), &steps);
+    let closed = only(&store, &events, &["basket."]);
+    assert_eq!(
+        closed,
+        [
+            "basket.closed v-000001 #6 [1 x Orange Juice 0.25 l, 1 x Salted Crisps 90 g] 3.90 settle []",
+        ]
+    );
+}
+
+#[test]
+fn of_two_the_one_went_whose_tags_the_gate_heard() {
+    let store = unfollowed();
+    // The second comes when the crisps are taken; the first goes at 30 s.
+    let steps = shopper(
+        &store,
+        &[
+            (17.0, "/gate/door", OPEN),
+            (17.3, "/gate/door", ADMITTED),
+            (19.2, "/gate/door", SHUT),
+            (60.0, "/gate/door", OPEN),
+            (62.2, "/gate/door", SHUT),
+        ],
+    );
+    let (_, events) = story(&Engine::new(Arc::clone(&store)), &steps);
+    let closed = only(&store, &events, &["basket."]);
+    assert_eq!(
+        closed,
+        [
+            r#"basket.closed v-000001 #6 [1 x Orange Juice 0.25 l, 1 x Salted Crisps 90 g] 3.90 review ["quantity-in-doubt 02000000010038"]"#,
+            r#"basket.closed v-000002 #2 [] 0.00 review ["possibly-missing 02000000010038","shopper-in-doubt"]"#,
+        ]
+    );
+}
+
+#[test]
+fn a_token_shown_late_tells_that_it_was_the_other_who_went() {
+    let store = unfollowed();
+    let shown = r#"{"kind": "presented", "token": "q-7"}"#;
+    let steps = shopper(
+        &store,
+        &[
+            (9.0, "/gate/door", OPEN),
+            (9.3, "/gate/door", ADMITTED),
+            (11.2, "/gate/door", SHUT),
+            (40.0, "/gate/door", OPEN),
+            (40.1, "/gate/door", shown),
+            (42.2, "/gate/door", SHUT),
+        ],
+    );
+    let (_, events) = story(&Engine::new(Arc::clone(&store)), &steps);
+    let closed = only(&store, &events, &["basket."]);
+    assert_eq!(
+        closed,
+        [
+            r#"basket.closed v-000001 #6 [1 x Orange Juice 0.25 l, 1 x Salted Crisps 90 g] 3.90 review ["quantity-in-doubt 02000000010038","quantity-in-doubt 02000000010052"]"#,
+            "basket.adjusted v-000001 #7 [1 x Orange Juice 0.25 l] 2.10 review late-evidence",
+            r#"basket.closed v-000002 #2 [1 x Salted Crisps 90 g] 1.80 review ["quantity-in-doubt 02000000010052","possibly-missing 02000000010038"]"#,
+        ]
+    );
+}

@@ -4,6 +4,7 @@
 
 mod entry;
 pub mod event;
+pub mod passing;
 pub mod receipt;
 pub mod review;
 pub mod succession;
@@ -121,7 +122,8 @@ impl Baskets {
         let visit = self.visits.visit(id);
         let left_at = visit.and_then(|v| v.left_at);
         let shown = visit.is_some_and(Visit::has_shown_token);
-        if let (Some(basket), Some(left_at)) = (self.open.get_mut(&id), left_at) {
+        let basket = self.open.get_mut(&id).filter(|b| b.closed.is_none());
+        if let (Some(basket), Some(left_at)) = (basket, left_at) {
             // Whoever shows a token has walked to the exit from the shelves: only tags are still to
             // be waited for.
             let walked = if shown {

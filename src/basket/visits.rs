@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::entry::Leads;
+use super::passing::{Doorways, Guess};
 use crate::fusion::met::Meeting;
 use crate::ids::{GateIx, TrackId, VisitId, ZoneIx};
 use crate::observation::{Admission, GateEvent};
@@ -44,7 +45,9 @@ pub struct Visit {
     pub exit_gate: Option<GateIx>,
     /// People inside.
     tracks: BTreeSet<TrackId>,
-    shown: bool,
+    pub(super) shown: bool,
+    /// Where nobody saw it leave.
+    pub(super) guessed: Option<Guess>,
     /// People of the party who have left.
     left: u32,
     /// People whom the cameras lost inside.
@@ -112,6 +115,7 @@ pub struct Visits {
     shut: bool,
     /// Whether each gate's door is open, and when it last told.
     doors: BTreeMap<GateIx, (bool, Timestamp)>,
+    pub(super) doorways: Doorways,
 }
 
 /// How long a person may be inside before he counts as nobody's guest.
@@ -136,6 +140,7 @@ impl Visits {
             tracked: store.has_floor_cameras(),
             shut: false,
             doors: BTreeMap::new(),
+            doorways: Doorways::default(),
         }
     }
 
@@ -190,6 +195,10 @@ impl Visits {
             }
             GateEvent::Door { open } => {
                 self.doors.insert(gate, (*open, at));
+                let zone = &store.zones[store.gates[gate.index()].zone.index()];
+                if !self.tracked {
+                    self.doorways.on_door(gate, zone.exit, at, *open);
+                }
             }
         }
     }
@@ -228,6 +237,7 @@ impl Visits {
     ) {
         let open = |v: &&Visit| v.token.as_deref() == Some(token) && v.left_at.is_none();
         let Some(id) = self.visits.values().find(open).map(|v| v.id) else {
+            self.take_back(at, gate, token, out);
             return;
         };
         self.claim(store, at, gate, id, tracking, out);
@@ -236,7 +246,11 @@ impl Visits {
             if visit.tracks.is_empty() {
                 visit.left_at = Some(at);
                 visit.shown = true;
+                let (entered_at, staff) = (visit.entered_at, visit.staff);
                 out.push(VisitChange::Left(id));
+                if !staff {
+                    self.note_stay(at, entered_at);
+                }
             }
         }
     }
@@ -334,6 +348,7 @@ impl Visits {
             exit_gate: None,
             tracks: BTreeSet::new(),
             shown: false,
+            guessed: None,
             left: 0,
             lost: Vec::new(),
             doubt: 0.0,
@@ -677,6 +692,7 @@ impl Visits {
         unadmitted
             .chain(self.visits.values().filter_map(|v| v.awaited))
             .chain(self.pairing_deadline())
+            .chain(self.doorways.deadline())
             .min()
     }
 

@@ -327,6 +327,34 @@ impl Engine {
             crate::basket::apply(&self.store, at, change, baskets, fusion, &mut events);
         }
         self.say(events);
+        for change in changes {
+            if let VisitChange::Left(visit) = change {
+                self.on_left_again(at, *visit);
+            }
+        }
+    }
+
+    /// A visit whose basket is closed has left, as is known now, at another time.
+    fn on_left_again(&mut self, at: Timestamp, visit: VisitId) {
+        let State {
+            baskets,
+            fusion,
+            tracking,
+            presence,
+            ..
+        } = &mut self.state;
+        let known = baskets.visits.visit(visit);
+        let Some((left_at, gate)) = known.and_then(|v| Some((v.left_at?, v.exit_gate))) else {
+            return;
+        };
+        if baskets.is_open(visit) {
+            return;
+        }
+        let passed = (visit, gate, left_at);
+        let mut decisions = Vec::new();
+        fusion.on_left(&self.store, tracking, presence, at, passed, &mut decisions);
+        decisions.push(Decision::Reweighed(vec![visit]));
+        self.on_decisions(at, decisions);
     }
 
     fn on_decisions(&mut self, at: Timestamp, decisions: Vec<Decision>) {
@@ -411,10 +439,26 @@ impl Engine {
             baskets.visits.close_by_command(at, id, &mut changes);
         }
         self.on_visits(at, &changes);
+        self.on_openings(at);
         self.close_due(at);
         for visit in self.state.baskets.expired(at) {
             self.state.fusion.forget(visit, at);
             self.state.baskets.forget(at, visit);
+        }
+    }
+
+    /// Doors through which somebody went unseen.
+    fn on_openings(&mut self, at: Timestamp) {
+        for opening in self.state.baskets.visits.take_openings(at) {
+            let mut changes = Vec::new();
+            let State {
+                baskets, fusion, ..
+            } = &mut self.state;
+            let inside = baskets.visits.may_have_passed(&opening);
+            let heard =
+                fusion.heard_passing(&self.store, opening.gate, &opening.instants(), &inside);
+            baskets.visits.pass(&opening, &heard, &mut changes);
+            self.on_visits(at, &changes);
         }
     }
 

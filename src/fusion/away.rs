@@ -50,6 +50,16 @@ pub(super) struct Sighting {
     pub(super) place: ReadPoint,
 }
 
+/// What a gate heard of a tag while somebody passed it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// How likely each visit holds it.
+    pub holders: BTreeMap<VisitId, f64>,
+    /// How much likelier this is if it was carried out, as a log: at any of the instants, and at each.
+    pub log: f64,
+    pub at: Vec<f64>,
+}
+
 /// Somebody who stands still before a shelf lets what he holds seem to stand there, for so long.
 pub(super) const HELD_STILL: TimeDelta = TimeDelta::from_millis(20_000);
 /// Who goes out so long before another may have passed the gate with him.
@@ -146,6 +156,33 @@ impl Fusion {
             (epc, gate_log_ratio(reads, gates, &passed, near))
         };
         units.iter().filter_map(|(u, _)| u.epc).map(say).collect()
+    }
+
+    /// What a gate heard of each tag that these visits may hold while somebody passed at one of these
+    /// instants.
+    pub fn heard_passing(
+        &self,
+        store: &Store,
+        gate: GateIx,
+        instants: &[Timestamp],
+        visits: &[VisitId],
+    ) -> Vec<Heard> {
+        let gates = gate_read_points(store, Some(gate));
+        if gates.is_empty() {
+            return Vec::new();
+        }
+        let units = visits.iter().flat_map(|v| self.clusters.units_of(*v));
+        let tags: BTreeSet<Epc> = units.filter_map(|(unit, _)| unit.epc).collect();
+        let hear = |epc: Epc| {
+            let reads = self.sightings.get(&epc).map_or(&[][..], |a| &a.reads);
+            let at = |at: &Timestamp| gate_log_ratio(reads, &gates, &[*at], 0.0);
+            Heard {
+                holders: self.clusters.chances(epc),
+                log: gate_log_ratio(reads, &gates, instants, 0.0),
+                at: instants.iter().map(at).collect(),
+            }
+        };
+        tags.into_iter().map(hear).collect()
     }
 
     /// When the people of a visit passed its gate, the last one last: a party leaves one by one.

@@ -14,9 +14,10 @@
 //! | hands an item to another visit | 4 % of takes, somebody being near | assumed |
 //! | hesitates before reaching | log-normal, median 1.8 s | dwell and decision times |
 //! | shows the token again at the way out | 30 % | assumed |
+//! | the same where no camera sees the floor | all in half of the shops | a code reader at the exit |
 //!
 //! Where no camera sees the floor, nobody can be told from anybody: everyone, helpers too, has a
-//! token and shows it again on the way out, or comes from the back.
+//! token, or comes from the back.
 
 use std::collections::VecDeque;
 
@@ -64,6 +65,7 @@ pub(in crate::sim) fn day(seed: u64, shop: &Shop, visits: usize, crowd: f64) -> 
     let mut tokens: Vec<u64> = Vec::new();
     let mut shoppers = 0;
     let followed = shop.is_followed();
+    let asked = !followed && Random::stream(seed, "exits").chance(0.5);
     while shoppers < visits {
         if restock < now {
             out.push(staff(r, shop, restock));
@@ -92,6 +94,11 @@ pub(in crate::sim) fn day(seed: u64, shop: &Shop, visits: usize, crowd: f64) -> 
         shoppers += 1;
     }
     out.sort_by(|a, b| a.at.total_cmp(&b.at));
+    if asked {
+        for arrival in out.iter_mut().filter(|a| a.token.is_some()) {
+            arrival.presented = true;
+        }
+    }
     out
 }
 
@@ -106,7 +113,7 @@ fn shopper(r: &mut Random, shop: &Shop, at: f64, token: Option<String>) -> Arriv
             .is_some()
             .then(|| r.chance(0.3).then(|| format!("m-{}", r.int(100, 999))))
             .flatten(),
-        presented: token.is_some() && (r.chance(0.3) || !shop.is_followed()),
+        presented: token.is_some() && r.chance(0.3),
         token,
         people: (0..size).map(|n| errands(r, shop, n > 0)).collect(),
         ..Arrival::default()
@@ -256,7 +263,6 @@ pub(super) fn errand_of_staff(
     Arrival {
         at: now,
         token: (!from_back).then(|| format!("s-{}", r.int(10, 99))),
-        presented: !from_back && !shop.is_followed(),
         staff: true,
         from_back,
         people: vec![steps],

@@ -259,22 +259,28 @@ fn sensors_fail_as_the_scene_says() {
 }
 
 #[test]
-fn without_floor_cameras_everyone_shows_the_token_on_the_way_out() {
-    let mut o = options(ShopKind::Kiosk, Sensors::Rfid);
-    o.story = Story::Day {
-        visits: 20,
-        crowd: 3.0,
-    };
-    let mut world = Day::new(o).expect("a way in").world;
-    let mut presented = 0;
-    while !world.is_over() {
-        world.step();
-        let shown = world.occurrences.iter();
-        let shown = shown.filter(|o| matches!(o, world::Occurrence::Presented(..)));
-        presented += shown.count();
+fn without_floor_cameras_all_show_the_token_on_the_way_out_in_half_of_the_shops() {
+    let mut asking = 0;
+    for seed in 0..10 {
+        let mut o = options(ShopKind::Kiosk, Sensors::Rfid);
+        o.seed = seed;
+        o.story = Story::Day {
+            visits: 20,
+            crowd: 3.0,
+        };
+        let mut world = Day::new(o).expect("a way in").world;
+        let mut shown = 0;
+        while !world.is_over() {
+            world.step();
+            let all = world.occurrences.iter();
+            let all = all.filter(|o| matches!(o, world::Occurrence::Presented(..)));
+            shown += all.count();
+        }
+        assert!(world.visits.iter().all(|v| v.token.is_some()));
+        assert!(shown > 0, "some do everywhere");
+        asking += u32::from(shown == world.visits.len());
     }
-    assert_eq!(presented, world.visits.len());
-    assert!(world.visits.iter().all(|v| v.token.is_some()));
+    assert!((2..=8).contains(&asking), "{asking}");
 }
 
 #[test]

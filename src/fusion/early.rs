@@ -16,6 +16,7 @@ use crate::presence::Presence;
 use crate::store::Store;
 use crate::tracking::Tracking;
 use crate::units::Timestamp;
+use crate::units::signal::log_sum_exp;
 
 /// What is less likely than this is not told before it is decided.
 const LIKELY: f64 = 0.2;
@@ -70,8 +71,9 @@ impl Fusion {
             return Vec::new();
         }
         let possible = self.possible(interaction);
-        let accounts =
+        let mut accounts =
             hypothesis::enumerate(store, &self.coverage, presence, interaction, &possible);
+        self.weigh_idle_hands(store, tracking, interaction.shelf, &mut accounts);
         let whos = self.whos(store, tracking, interaction.shelf, &accounts);
         let foreseen = self.clusters.clone().branch(
             interaction.shelf,
@@ -116,7 +118,39 @@ impl Fusion {
         let of = |account: &Account| account.acts.iter().map(&mut who).collect();
         accounts.iter().map(of).collect()
     }
+
+    /// A hand is somebody's, whether it moved anything or not: an account by which it moved nothing
+    /// says as little or as much of where people stood as one by which it did.
+    pub(super) fn weigh_idle_hands(
+        &self,
+        store: &Store,
+        tracking: &Tracking,
+        shelf: ShelfIx,
+        accounts: &mut [Account],
+    ) {
+        let mut known: BTreeMap<(u64, Timestamp, Timestamp), f64> = BTreeMap::new();
+        let mut log = |(along, window): (f64, (Timestamp, Timestamp))| {
+            let key = (along.to_bits(), window.0, window.1);
+            *known.entry(key).or_insert_with(|| {
+                let who = self.carriers.weigh(store, tracking, shelf, along, window);
+                let all = who.visits.iter().map(|(_, log)| *log);
+                log_sum_exp(all.chain([libm::log(NO_HAND)]))
+            })
+        };
+        for account in &mut *accounts {
+            // Several cameras, or its place and the hand itself, tell of one hand.
+            let most = account.idle_hands().map(&mut log).reduce(f64::max);
+            if let Some(most) = most {
+                account.log_likelihood += most;
+                account.parts.cameras += most;
+            }
+        }
+        accounts.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
+    }
 }
+
+/// Weight of a hand that is nobody's but a detector's, against somebody's right in front of it.
+const NO_HAND: f64 = 0.05;
 
 /// Decided acts against those told before: what was told is confirmed, what was told and is not so
 /// is withdrawn.

@@ -62,11 +62,23 @@ pub struct Account {
     pub log_likelihood: f64,
     /// What it is made of; for people, nothing is decided by it.
     pub parts: Parts,
+    /// Where and when hands were seen that, by this account, moved nothing.
+    pub(super) hands: Vec<(f64, (Timestamp, Timestamp))>,
     /// What the last step of a scale weighed, where it is told to be nobody's taking.
     pub(super) idle: Option<f64>,
 }
 
 impl Account {
+    /// Hands that moved nothing, where nothing was moved beside them either.
+    pub(super) fn idle_hands(&self) -> impl Iterator<Item = (f64, (Timestamp, Timestamp))> {
+        let beside = |(along, window): &(f64, (Timestamp, Timestamp))| {
+            let near =
+                |a: &Act| near_in_time(a.window, *window) && (a.along - along).abs() < BESIDE_M;
+            self.acts.iter().any(near)
+        };
+        self.hands.iter().copied().filter(move |hand| !beside(hand))
+    }
+
     /// Whether it has a product taken that is not put back yet.
     fn holds(&self, gtin: Gtin) -> bool {
         let of = self.acts.iter().filter(|a| a.gtin == gtin);
@@ -178,7 +190,9 @@ fn rank(piece: &Piece) -> u8 {
     match piece {
         Piece::Weight(_) => 0,
         Piece::Tag { .. } => 1,
-        Piece::Count(_) => 2,
+        // What stood at rest tells its place better than a hand that goes.
+        Piece::Count(step) if !step.carried => 2,
+        Piece::Count(_) => 3,
     }
 }
 
@@ -614,6 +628,9 @@ impl Search<'_> {
             let mut mistaken = account.clone();
             mistaken.log_likelihood -= step.log_odds.clamp(-3.0, 7.0);
             mistaken.parts.cameras -= step.log_odds.clamp(-3.0, 7.0);
+            if step.hand {
+                mistaken.hands.push((step.along, (step.after, step.before)));
+            }
             next.push(mistaken);
             let mut told = account.clone();
             let mut left = units;

@@ -38,6 +38,7 @@ use crate::store::{ReadPoint, Store};
 use crate::tracking::Tracking;
 use crate::units::{TimeDelta, Timestamp};
 
+pub use self::away::Heard;
 use self::away::{Away, HELD_STILL, Sighting};
 use self::evidence::Coverage;
 use self::hypothesis::Account;
@@ -587,8 +588,11 @@ impl Fusion {
             }
         }
         let possible = self.possible(interaction);
-        let accounts =
+        let mut accounts =
             hypothesis::enumerate(store, &self.coverage, presence, interaction, &possible);
+        if !restock {
+            self.weigh_idle_hands(store, tracking, shelf, &mut accounts);
+        }
         let scene = trace::Scene {
             store,
             tracking,

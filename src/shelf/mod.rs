@@ -97,6 +97,8 @@ pub struct CountStep {
     pub log_odds: f64,
     /// Seen in a hand rather than missed at its place: a second witness of the same act.
     pub carried: bool,
+    /// Whether the camera saw a hand there.
+    pub hand: bool,
     /// Natural log of how likely, against `delta`, the contrary is; minus infinity where it is
     /// out of the question.
     pub reverse_log: f64,

@@ -196,11 +196,12 @@ impl ShelfEyes {
                     out.push(plain("hand", score, bbox));
                 }
             }
+            let held_seen = self.effects.held_seen;
             let brings = reach
                 .moving
                 .first()
                 .or_else(|| person.origins.last().map(|o| &o.0));
-            if let Some(unit) = brings.filter(|_| reach.gripped && r.chance(0.4)) {
+            if let Some(unit) = brings.filter(|_| reach.gripped && r.chance(held_seen)) {
                 let good = world.stock.units[*unit].good;
                 let size = world.shop.goods[good].size;
                 let half = vec3(size.0 / 2.0, size.0 / 2.0, size.2 / 2.0);

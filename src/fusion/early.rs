@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::hypothesis::{self, Account};
 use super::interaction::Interaction;
+use super::likelihood::Places;
 use super::ways::{self, Options};
 use super::world::UnitId;
 use super::{Action, Decision, Direction, Fusion};
@@ -105,12 +106,12 @@ impl Fusion {
         accounts: &[Account],
     ) -> Vec<Vec<Rc<Options>>> {
         // Acts of many accounts lie at one place and time.
-        let mut known: BTreeMap<(u64, Timestamp, Timestamp), Rc<Options>> = BTreeMap::new();
+        let mut known: BTreeMap<(usize, Timestamp, Timestamp), Rc<Options>> = BTreeMap::new();
         let mut who = |a: &hypothesis::Act| {
-            let key = (a.along.to_bits(), a.window.0, a.window.1);
+            let key = (a.places.key(), a.window.0, a.window.1);
             let weigh = || {
                 let carriers = &self.carriers;
-                let who = carriers.weigh(store, tracking, shelf, a.along, a.window);
+                let who = carriers.weigh(store, tracking, shelf, &a.places, a.window);
                 Rc::new(ways::likely(&who))
             };
             Rc::clone(known.entry(key).or_insert_with(weigh))
@@ -132,7 +133,8 @@ impl Fusion {
         let mut log = |(along, window): (f64, (Timestamp, Timestamp))| {
             let key = (along.to_bits(), window.0, window.1);
             *known.entry(key).or_insert_with(|| {
-                let who = self.carriers.weigh(store, tracking, shelf, along, window);
+                let place = Places::at(along);
+                let who = self.carriers.weigh(store, tracking, shelf, &place, window);
                 let all = who.visits.iter().map(|(_, log)| *log);
                 log_sum_exp(all.chain([libm::log(NO_HAND)]))
             })

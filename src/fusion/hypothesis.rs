@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::evidence::{Coverage, Covered};
 use super::interaction::{Interaction, Piece};
-use super::likelihood::{Load, Measured};
+use super::likelihood::{Load, Measured, Places};
 use super::tags::{Tags, UNTAGGED};
 use super::trace::Parts;
 use super::{Direction, Sources, Witness};
@@ -25,8 +25,9 @@ pub struct Act {
     pub direction: Direction,
     pub gtin: Gtin,
     pub epc: Option<Epc>,
-    /// Metres along the gondola's front.
+    /// Metres along the gondola's front: the middle of where it may have been.
     pub along: f64,
+    pub(super) places: Places,
     pub window: (Timestamp, Timestamp),
     pub sources: Sources,
     /// It was taken from where somebody had misplaced it.
@@ -357,11 +358,16 @@ impl Search<'_> {
         };
         let (density, places) = measured.weigh(&loads);
         let (windows, order) = windows(step, chosen);
+        let place = |i: usize| {
+            let known = places.get(i).or(places.last());
+            known.cloned().unwrap_or_else(|| Places::at(0.0))
+        };
         let act = |(i, c): (usize, &&Candidate)| Act {
             direction: c.direction,
             gtin: c.gtin,
             epc: None,
-            along: places.get(i).or(places.last()).copied().unwrap_or(0.0),
+            along: place(i).middle(),
+            places: place(i),
             window: windows[i],
             sources: Sources {
                 scale: true,
@@ -405,7 +411,8 @@ impl Search<'_> {
                 direction,
                 gtin,
                 epc: None,
-                along: places.first().copied().unwrap_or(0.0),
+                along: places.first().map_or(0.0, Places::middle),
+                places: places.into_iter().next().unwrap_or_else(|| Places::at(0.0)),
                 window: hand_window(step),
                 sources: Sources {
                     scale: true,
@@ -512,6 +519,13 @@ impl Search<'_> {
 
     /// A tag that left or came by its own account: perhaps an act that nothing else tells of.
     fn by_tag(&self, beam: &[Account], tag: &Tag, next: &mut Vec<Account>) {
+        // What comes where it does not belong may come anywhere.
+        let mut places = self.facing_places(tag.gtin);
+        if places.is_empty() {
+            let length = self.store.gondola_of(self.shelf).front.length();
+            places = spread(0.0, length, 0.08);
+        }
+        let places = Places::any_of(&places);
         for account in beam {
             next.push(account.clone());
             let mut new = account.clone();
@@ -522,7 +536,8 @@ impl Search<'_> {
                 direction: tag.direction,
                 gtin: tag.gtin,
                 epc: Some(tag.epc),
-                along: self.facing_middle(tag.gtin),
+                along: places.middle(),
+                places: places.clone(),
                 window: tag.window,
                 sources: Sources {
                     rfid: true,
@@ -644,6 +659,8 @@ impl Search<'_> {
                     told.parts.cameras += seen_as(step, act.gtin);
                     act.told_by.push(witness);
                     act.sources.vision = true;
+                    act.places = act.places.seen_at(step.along);
+                    act.along = act.places.middle();
                     act.narrow((step.after, step.before));
                     left -= 1;
                 }
@@ -667,6 +684,7 @@ impl Search<'_> {
             let prior = self.unweighed_log_prior()
                 + self.untagged_log_prior()
                 + if crowded { CROWDED_LOG } else { 0.0 };
+            let places = Places::at(step.along);
             for (gtin, probability) in self.seen_products(step) {
                 let seen = f64::from(units) * libm::log(probability) + prior;
                 let returned = if direction == Direction::Putback {
@@ -701,6 +719,7 @@ impl Search<'_> {
                             gtin,
                             epc: None,
                             along: step.along,
+                            places: places.clone(),
                             window: (step.after, step.before),
                             sources: Sources {
                                 vision: true,
@@ -778,13 +797,6 @@ impl Search<'_> {
             log += libm::log(0.4);
         }
         log
-    }
-
-    fn facing_middle(&self, gtin: Gtin) -> f64 {
-        let shelf = self.store.shelf(self.shelf);
-        let facing = shelf.facings.iter().find(|f| f.gtin == gtin);
-        let length = self.store.gondola_of(self.shelf).front.length();
-        facing.map_or(length / 2.0, |f| (f.from + f.to) / 2.0)
     }
 }
 

@@ -1,6 +1,8 @@
 //! How well a set of items explains a step of a shelf's scales: the total load tightly, its
 //! spread over the plates loosely, since footprints and cross-talk are not known.
 
+use std::sync::Arc;
+
 use crate::shelf::{PlateStep, WeightStep};
 use crate::store::{Scale, Store};
 use crate::units::signal::{log_normal, log_sum_exp};
@@ -11,6 +13,80 @@ use crate::units::signal::{log_normal, log_sum_exp};
 pub(super) struct Load {
     pub(super) grams: f64,
     pub(super) places: Vec<f64>,
+}
+
+/// Where along a shelf something may have been moved.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Places {
+    /// Each place, metres along the front, and the log of its probability.
+    each: Arc<Vec<(f64, f64)>>,
+}
+
+/// Places less likely than this, against the likeliest, are left out, nats.
+const FAR_FROM_IT: f64 = 7.0;
+/// How far off a camera places what it sees on a shelf, metres (1 sigma).
+const CAMERA_M: f64 = 0.12;
+
+impl Places {
+    /// Places with weights that need not sum to 1.
+    fn new(places: &[f64], weights: &[f64]) -> Self {
+        let all: f64 = weights.iter().sum();
+        let most = weights.iter().copied().fold(0.0, f64::max);
+        let each = places.iter().zip(weights);
+        let likely = each.filter(|(_, w)| **w > most * libm::exp(-FAR_FROM_IT));
+        let each = likely
+            .map(|(place, w)| (*place, libm::log(w / all)))
+            .collect();
+        Self {
+            each: Arc::new(each),
+        }
+    }
+
+    /// All as likely.
+    pub(super) fn any_of(places: &[f64]) -> Self {
+        Self::new(places, &vec![1.0; places.len()])
+    }
+
+    pub(super) fn at(place: f64) -> Self {
+        Self::any_of(&[place])
+    }
+
+    pub(super) fn each(&self) -> &[(f64, f64)] {
+        &self.each
+    }
+
+    /// The place nearest to their mean.
+    pub(super) fn middle(&self) -> f64 {
+        let mean: f64 = self.each.iter().map(|(x, log)| x * libm::exp(*log)).sum();
+        let off = |x: &f64| (x - mean).abs();
+        let nearest = self.each.iter().map(|(x, _)| *x);
+        nearest
+            .min_by(|a, b| off(a).total_cmp(&off(b)))
+            .unwrap_or(mean)
+    }
+
+    /// The same once a camera has seen it at a place.
+    pub(super) fn seen_at(&self, along: f64) -> Self {
+        let (places, weights): (Vec<f64>, Vec<f64>) = self
+            .each
+            .iter()
+            .map(|(x, log)| {
+                let z = (x - along) / CAMERA_M;
+                (*x, libm::exp(log - 0.5 * z * z))
+            })
+            .unzip();
+        let known = weights.iter().any(|w| *w > 1e-12);
+        if known {
+            Self::new(&places, &weights)
+        } else {
+            self.clone()
+        }
+    }
+
+    /// One key for all that share these.
+    pub(super) fn key(&self) -> usize {
+        Arc::as_ptr(&self.each).addr()
+    }
 }
 
 /// Half of the width over which an item's load spreads, metres: bottles and bags are 6 to 15 cm
@@ -62,8 +138,8 @@ impl<'a> Measured<'a> {
         (self.total_sigma * self.total_sigma + units).sqrt()
     }
 
-    /// Log density of the step under these loads, and the best place of each.
-    pub(super) fn weigh(&self, loads: &[Load]) -> (f64, Vec<f64>) {
+    /// Log density of the step under these loads, and where each may have stood.
+    pub(super) fn weigh(&self, loads: &[Load]) -> (f64, Vec<Places>) {
         let grams: Vec<f64> = loads.iter().map(|l| l.grams).collect();
         let sum: f64 = grams.iter().sum();
         let total = log_normal(self.total, sum, self.total_sigma(&grams));
@@ -72,8 +148,8 @@ impl<'a> Measured<'a> {
     }
 
     /// Log density of the step under one item of a weight that nobody knows, 15 g to 2.5 kg, each
-    /// order of magnitude as likely; and its best place.
-    pub(super) fn weigh_unknown(&self, places: &[f64]) -> (f64, Vec<f64>) {
+    /// order of magnitude as likely; and where it may have stood.
+    pub(super) fn weigh_unknown(&self, places: &[f64]) -> (f64, Vec<Places>) {
         const LN_RANGE: f64 = 5.1;
         let load = Load {
             grams: self.total,
@@ -84,11 +160,12 @@ impl<'a> Measured<'a> {
         (shape - libm::log(grams * LN_RANGE), places)
     }
 
-    /// Mean over all combinations of places of the plates' densities, relative to a perfect match.
-    fn shape(&self, loads: &[Load]) -> (f64, Vec<f64>) {
+    /// Mean over all combinations of places of the plates' densities, relative to a perfect match,
+    /// and what they say of each load's place.
+    fn shape(&self, loads: &[Load]) -> (f64, Vec<Places>) {
         let mut chosen = vec![0; loads.len()];
         let mut values = Vec::new();
-        let mut best = (f64::NEG_INFINITY, Vec::new());
+        let mut shares: Vec<Vec<f64>> = loads.iter().map(|l| vec![0.0; l.places.len()]).collect();
         loop {
             let places: Vec<f64> = loads
                 .iter()
@@ -97,15 +174,17 @@ impl<'a> Measured<'a> {
                 .collect();
             let value = self.shape_at(loads, &places);
             values.push(value);
-            if value > best.0 {
-                best = (value, places);
+            for (share, c) in shares.iter_mut().zip(&chosen) {
+                share[*c] += libm::exp(value);
             }
             if !advance(&mut chosen, loads) {
                 break;
             }
         }
         let mean = log_sum_exp(values.iter().copied()) - libm::log(values.len() as f64);
-        (mean.max(-30.0), best.1)
+        let places = loads.iter().zip(&shares);
+        let places = places.map(|(l, shares)| Places::new(&l.places, shares));
+        (mean.max(-30.0), places.collect())
     }
 
     fn shape_at(&self, loads: &[Load], places: &[f64]) -> f64 {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::likelihood::Places;
 use crate::ids::{ShelfIx, TrackId, VisitId};
 use crate::store::Store;
 use crate::tracking::{Fix, Tracking};
@@ -150,13 +151,13 @@ impl Carriers {
             .collect()
     }
 
-    /// Log weights of who did something `along` metres along a shelf within `window`.
-    pub fn weigh(
+    /// Log weights of who did something at one of these places along a shelf within `window`.
+    pub(super) fn weigh(
         &self,
         store: &Store,
         tracking: &Tracking,
         shelf: ShelfIx,
-        along: f64,
+        places: &Places,
         window: (Timestamp, Timestamp),
     ) -> Who {
         let t = &store.tunables.fusion;
@@ -164,7 +165,7 @@ impl Carriers {
         let place = Place {
             store,
             shelf,
-            along,
+            places,
         };
         let mut visits = Vec::new();
         for visit in self.present(window.0, window.1) {
@@ -198,7 +199,7 @@ const LOOKS_MAX: i64 = 60;
 struct Place<'a> {
     store: &'a Store,
     shelf: ShelfIx,
-    along: f64,
+    places: &'a Places,
 }
 
 impl Place<'_> {
@@ -220,11 +221,14 @@ impl Place<'_> {
         let t = &self.store.tunables.fusion;
         let gondola = self.store.gondola_of(self.shelf);
         let (along, off) = gondola.front.along_off(fix.position);
-        let sideways = along - self.along;
         let too_far = (off - gondola.reach).max(-off).max(0.0);
         let var = fix.sigma * fix.sigma;
-        let z2 = sideways * sideways / (t.reach_sideways_m * t.reach_sideways_m + var)
-            + too_far * too_far / (t.reach_beyond_m * t.reach_beyond_m + var);
-        -0.5 * z2
+        let beyond = too_far * too_far / (t.reach_beyond_m * t.reach_beyond_m + var);
+        let reach = t.reach_sideways_m * t.reach_sideways_m + var;
+        let each = self.places.each().iter().map(|(place, log)| {
+            let sideways = along - place;
+            log - 0.5 * sideways * sideways / reach
+        });
+        log_sum_exp(each) - 0.5 * beyond
     }
 }

@@ -634,6 +634,7 @@ fn not_in(others: &[Epc]) -> impl Fn(Epc) -> f64 + '_ {
 #[cfg(test)]
 mod tests {
     use super::super::hypothesis::Act;
+    use super::super::likelihood::Places;
     use super::super::tags::Tags;
     use super::*;
 
@@ -748,6 +749,7 @@ mod tests {
             gtin: product(digit),
             epc: tag.map(epc),
             along: 0.5,
+            places: Places::at(0.5),
             window: Default::default(),
             sources: Sources::default(),
             misplaced: false,

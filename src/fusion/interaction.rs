@@ -91,6 +91,49 @@ impl Interaction {
         both.then_some(sides)
     }
 
+    /// The same for somebody who left then: what is told of later goes on waiting, and takes along
+    /// what a scale felt later.
+    pub(super) fn split_at_leaving(&self, at: Timestamp) -> Option<[Self; 2]> {
+        let felt = |window: (Timestamp, Timestamp)| {
+            let mut steps = self.pieces.iter().filter_map(|p| match p {
+                Piece::Weight(step) => Some((step.after, step.before)),
+                _ => None,
+            });
+            steps.any(|(after, before)| after > at && after <= window.1 && window.0 <= before)
+        };
+        let is_later = |p: &Piece| {
+            let window = p.window();
+            window.0 > at || (matches!(p, Piece::Tag { .. }) && felt(window))
+        };
+        let [mut before, mut after] = [
+            Self::new(self.shelf),
+            Self {
+                ready_at: self.ready_at,
+                opened_at: self.opened_at,
+                tell_at: self.tell_at,
+                ..Self::new(self.shelf)
+            },
+        ];
+        for piece in &self.pieces {
+            let side = if is_later(piece) {
+                &mut after
+            } else {
+                &mut before
+            };
+            side.pieces.push(piece.clone());
+        }
+        for told in &self.told {
+            let side = if told.at > at {
+                &mut after
+            } else {
+                &mut before
+            };
+            side.told.push(told.clone());
+        }
+        let both = !before.pieces.is_empty() && !after.pieces.is_empty();
+        both.then_some([before, after])
+    }
+
     /// The earliest that any of it can have happened.
     pub(super) fn began(&self) -> Timestamp {
         self.pieces

@@ -534,7 +534,16 @@ impl Fusion {
             .filter(concerned)
             .map(|i| i.shelf)
             .collect();
+        let mut later = Vec::new();
+        for shelf in &due {
+            let sides = self.open.get(shelf).and_then(|i| i.split_at_leaving(until));
+            if let Some([before, after]) = sides {
+                self.open.insert(*shelf, before);
+                later.push(after);
+            }
+        }
         self.resolve(store, tracking, presence, out, |i| due.contains(&i.shelf));
+        self.open.extend(later.into_iter().map(|i| (i.shelf, i)));
         self.look_before_closing(store, presence, visit, out);
     }
 

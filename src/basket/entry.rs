@@ -50,6 +50,14 @@ const APART_S: f64 = 1.4;
 const UNADMITTED_LOG: f64 = -4.4;
 /// Log probability that somebody who was admitted is never seen to come in.
 const UNSEEN_LOG: f64 = -3.5;
+/// Log probability that of two the one who was let in first comes in last.
+const CROSSED_LOG: f64 = -2.5;
+/// The same that somebody whom no gate has admitted goes ahead of the one who was: he follows as a
+/// rule, so closely.
+const AHEAD_LOG: f64 = -1.5;
+const FOLLOWS_S: f64 = 4.0;
+/// Of two who come so close to each other nobody can say who was first, seconds.
+const ABREAST_S: f64 = 0.3;
 /// What is so likely is not waited for any longer.
 const SURE: f64 = 0.97;
 /// Pairs less likely to be none than this teach how long people take.
@@ -148,6 +156,10 @@ impl Leads {
 /// All ways of pairing some people with some visits.
 struct Pairing {
     visits: Vec<(VisitId, u32)>,
+    /// By which gate and when each was admitted.
+    admitted: Vec<(Option<GateIx>, Timestamp)>,
+    /// When each person was first seen.
+    seen: Vec<Timestamp>,
     /// What is lost for each admitted person who is not among them, by visit.
     unseen: Vec<f64>,
     /// Whom each person can have come in with.
@@ -183,7 +195,8 @@ impl Pairing {
         let n = chosen.len();
         let Some(options) = self.options.get(n).cloned() else {
             let left = free.iter().zip(&self.unseen);
-            let log = log + left.map(|(n, unseen)| f64::from(*n) * unseen).sum::<f64>();
+            let unseen: f64 = left.map(|(n, unseen)| f64::from(*n) * unseen).sum();
+            let log = log + unseen + self.order(chosen);
             self.all = log_sum_exp([self.all, log]);
             for (sums, chosen) in self.sums.iter_mut().zip(&*chosen) {
                 if let Some(visit) = chosen {
@@ -207,6 +220,28 @@ impl Pairing {
         chosen.push(None);
         self.go_on(chosen, free, log + UNADMITTED_LOG);
         chosen.pop();
+    }
+
+    /// How likely people come in in this order, as a log.
+    fn order(&self, chosen: &[Option<usize>]) -> f64 {
+        let mut log = 0.0;
+        for (i, first) in chosen.iter().enumerate() {
+            for (j, then) in chosen.iter().enumerate() {
+                let after = self.seen[j].secs_since(self.seen[i]);
+                let (Some(then), true) = (*then, after > ABREAST_S) else {
+                    continue;
+                };
+                let (gate, then_at) = self.admitted[then];
+                log += match first.map(|first| self.admitted[first]) {
+                    Some((other, at)) if other == gate && at.secs_since(then_at) > ABREAST_S => {
+                        CROSSED_LOG
+                    }
+                    None if after < FOLLOWS_S => AHEAD_LOG,
+                    _ => 0.0,
+                };
+            }
+        }
+        log
     }
 
     fn probability(&self, person: usize, visit: usize) -> f64 {
@@ -273,6 +308,8 @@ impl Visits {
         };
         let mut pairing = Pairing {
             visits: waiting.iter().map(|v| (v.id, v.untracked())).collect(),
+            admitted: waiting.iter().map(|v| (v.gate, v.entered_at)).collect(),
+            seen: self.unadmitted.iter().map(|u| u.began_at).collect(),
             unseen: waiting
                 .iter()
                 .map(|v| self.leads.log_unseen(v, at))

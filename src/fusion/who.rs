@@ -196,6 +196,10 @@ const FAR_M: f64 = 1.2;
 const LOOK: TimeDelta = TimeDelta::from_millis(500);
 const LOOKS_MAX: i64 = 60;
 
+/// The share of a gondola's reach from which it is easy to take: of 76 takes on recordings of other
+/// hands' stores, 95 % were from within 0.65 m, with a reach of 0.9 m.
+const EASY: f64 = 0.67;
+
 struct Place<'a> {
     store: &'a Store,
     shelf: ShelfIx,
@@ -215,13 +219,13 @@ impl Place<'_> {
         log_sum_exp(weights.iter().copied()) - libm::log(INSTANTS as f64)
     }
 
-    /// An arm reaches about as far sideways as it is long; beyond the gondola's reach the weight
-    /// falls quickly.
+    /// An arm reaches about as far sideways as it is long; who stands farther off than is easy seldom
+    /// took it, and beyond the gondola's reach hardly ever.
     fn weigh_fix(&self, fix: Fix) -> f64 {
         let t = &self.store.tunables.fusion;
         let gondola = self.store.gondola_of(self.shelf);
         let (along, off) = gondola.front.along_off(fix.position);
-        let too_far = (off - gondola.reach).max(-off).max(0.0);
+        let too_far = (off - EASY * gondola.reach).max(-off).max(0.0);
         let var = fix.sigma * fix.sigma;
         let beyond = too_far * too_far / (t.reach_beyond_m * t.reach_beyond_m + var);
         let reach = t.reach_sideways_m * t.reach_sideways_m + var;

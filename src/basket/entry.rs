@@ -195,8 +195,7 @@ impl Pairing {
         let n = chosen.len();
         let Some(options) = self.options.get(n).cloned() else {
             let left = free.iter().zip(&self.unseen);
-            let unseen: f64 = left.map(|(n, unseen)| f64::from(*n) * unseen).sum();
-            let log = log + unseen + self.order(chosen);
+            let log = log + left.map(|(n, unseen)| f64::from(*n) * unseen).sum::<f64>();
             self.all = log_sum_exp([self.all, log]);
             for (sums, chosen) in self.sums.iter_mut().zip(&*chosen) {
                 if let Some(visit) = chosen {
@@ -213,35 +212,41 @@ impl Pairing {
                 let mut free = free.clone();
                 free[visit] -= 1;
                 chosen.push(Some(visit));
-                self.go_on(chosen, free, log + own);
+                self.go_on(chosen, free, log + own + self.order(chosen));
                 chosen.pop();
             }
         }
         chosen.push(None);
-        self.go_on(chosen, free, log + UNADMITTED_LOG);
+        self.go_on(chosen, free, log + UNADMITTED_LOG + self.order(chosen));
         chosen.pop();
     }
 
-    /// How likely people come in in this order, as a log.
+    /// How likely the last of these people comes in before or after the others, as a log.
     fn order(&self, chosen: &[Option<usize>]) -> f64 {
-        let mut log = 0.0;
-        for (i, first) in chosen.iter().enumerate() {
-            for (j, then) in chosen.iter().enumerate() {
-                let after = self.seen[j].secs_since(self.seen[i]);
-                let (Some(then), true) = (*then, after > ABREAST_S) else {
-                    continue;
-                };
-                let (gate, then_at) = self.admitted[then];
-                log += match first.map(|first| self.admitted[first]) {
-                    Some((other, at)) if other == gate && at.secs_since(then_at) > ABREAST_S => {
-                        CROSSED_LOG
-                    }
-                    None if after < FOLLOWS_S => AHEAD_LOG,
-                    _ => 0.0,
-                };
-            }
+        let Some((last, others)) = chosen.split_last() else {
+            return 0.0;
+        };
+        let n = others.len();
+        let each = others.iter().enumerate();
+        each.map(|(m, other)| self.follows((m, *other), (n, *last)))
+            .sum()
+    }
+
+    /// The same of two people and whom each came in with.
+    fn follows(&self, a: (usize, Option<usize>), b: (usize, Option<usize>)) -> f64 {
+        let after = self.seen[b.0].secs_since(self.seen[a.0]);
+        if after < 0.0 {
+            return self.follows(b, a);
         }
-        log
+        let (Some(then), true) = (b.1, after > ABREAST_S) else {
+            return 0.0;
+        };
+        let (gate, then_at) = self.admitted[then];
+        match a.1.map(|first| self.admitted[first]) {
+            Some((other, at)) if other == gate && at.secs_since(then_at) > ABREAST_S => CROSSED_LOG,
+            None if after < FOLLOWS_S => AHEAD_LOG,
+            _ => 0.0,
+        }
     }
 
     fn probability(&self, person: usize, visit: usize) -> f64 {
@@ -401,6 +406,10 @@ fn is_near(
 mod tests {
     use super::*;
 
+    fn at(seconds: f64) -> Timestamp {
+        Timestamp::from_nanos(1_000_000_000_000) + TimeDelta::from_secs(seconds)
+    }
+
     fn lead(seen: &[f64]) -> Lead {
         let mut lead = Lead::default();
         seen.iter().for_each(|s| lead.learn(*s, 1.0));
@@ -414,6 +423,8 @@ mod tests {
         let density = |s: &f64| -0.5 * z(s) * z(s) - libm::log(2.506_628 * sigma);
         let mut pairing = Pairing {
             visits: vec![(VisitId(1), 1)],
+            admitted: vec![(Some(GateIx(0)), at(0.0))],
+            seen: seconds.iter().map(|s| at(*s)).collect(),
             unseen: vec![unseen],
             options: seconds.iter().map(|s| vec![(0, density(s))]).collect(),
             people: (1..=seconds.len() as u64).map(TrackId).collect(),
@@ -454,11 +465,41 @@ mod tests {
     }
 
     #[test]
+    fn people_come_in_in_the_order_in_which_they_were_let_in() {
+        // Let in at 0 and 2.4 s at a gate that nobody knows yet, seen at 1.0 and 3.1 s.
+        let (mean, sigma) = Lead::default().next();
+        let (let_in, seen) = ([0.0, 2.4], [1.0, 3.1]);
+        let density = |s: f64| -0.5 * ((s - mean) / sigma) * ((s - mean) / sigma);
+        let options = |s: &f64| (0..2).map(|v| (v, density(s - let_in[v]))).collect();
+        let mut pairing = Pairing {
+            visits: vec![(VisitId(1), 1), (VisitId(2), 1)],
+            admitted: let_in.map(|s| (Some(GateIx(0)), at(s))).to_vec(),
+            seen: seen.map(at).to_vec(),
+            unseen: vec![UNSEEN_LOG; 2],
+            options: seen.iter().map(options).collect(),
+            people: vec![TrackId(1), TrackId(2)],
+            sums: vec![vec![f64::NEG_INFINITY; 2]; 2],
+            all: f64::NEG_INFINITY,
+            best: (f64::NEG_INFINITY, Vec::new()),
+        };
+        pairing.weigh();
+        assert_eq!(pairing.best.1, [Some(0), Some(1)]);
+        assert!(pairing.probability(0, 0) > 0.95);
+        // One who comes in a second behind the one who was let in follows him.
+        let close = paired(Lead::default(), &[0.7, 2.2], UNSEEN_LOG);
+        assert!(close.probability(0, 0) > 0.8, "{}", close.probability(0, 0));
+    }
+
+    #[test]
     fn a_crowd_at_the_gate_is_looked_through_in_time() {
         let options: Vec<Vec<(usize, f64)>> =
             vec![(0..12).map(|n| (n, -1.0 - n as f64)).collect(); 30];
         let mut pairing = Pairing {
             visits: (0..12).map(|n| (VisitId(n), 1)).collect(),
+            admitted: (0..12)
+                .map(|n| (Some(GateIx(0)), at(f64::from(n))))
+                .collect(),
+            seen: (0..30).map(|n| at(f64::from(n))).collect(),
             unseen: vec![UNSEEN_LOG; 12],
             sums: vec![vec![f64::NEG_INFINITY; 12]; 30],
             people: (0..30).map(TrackId).collect(),

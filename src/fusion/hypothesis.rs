@@ -943,3 +943,34 @@ fn spread(from: f64, to: f64, step: f64) -> Vec<f64> {
         .map(|i| from + (to - from) * i as f64 / n)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hand_beside_what_was_moved_is_not_idle() {
+        let at = |s: f64| Timestamp::from_nanos(0) + TimeDelta::from_secs(s);
+        let hand = (0.4, (at(10.0), at(10.4)));
+        let mut account = Account {
+            hands: vec![hand],
+            ..Account::default()
+        };
+        assert_eq!(account.idle_hands().collect::<Vec<_>>(), [hand]);
+        account.acts.push(Act {
+            direction: Direction::Take,
+            gtin: Gtin::from_payload(400_638_133_393).unwrap(),
+            epc: None,
+            along: 0.5,
+            places: Places::at(0.5),
+            window: (at(10.2), at(10.8)),
+            sources: Sources::default(),
+            misplaced: false,
+            tags: None,
+            told_by: Vec::new(),
+        });
+        assert_eq!(account.idle_hands().count(), 0);
+        account.hands.push((0.4, (at(30.0), at(30.4))));
+        assert_eq!(account.idle_hands().count(), 1, "another hand, later");
+    }
+}

@@ -176,4 +176,44 @@ mod tests {
         assert_eq!(after.began(), at(7.0));
         assert!(staff.split(at(5.0)).is_none());
     }
+
+    #[test]
+    fn what_a_scale_feels_after_somebody_left_waits_for_its_tag() {
+        let at = |s: f64| Timestamp::from_nanos(0) + TimeDelta::from_secs(s);
+        let tag = |from: f64, to: f64| Piece::Tag {
+            epc: "3034257BF7194E4000000001".parse().unwrap(),
+            gtin: Gtin::from_payload(400_638_133_393).unwrap(),
+            direction: Direction::Take,
+            window: (at(from), at(to)),
+            log_odds: 1.0,
+        };
+        let step = |from: f64, to: f64| {
+            Piece::Weight(WeightStep {
+                shelf: ShelfIx(0),
+                after: at(from),
+                before: at(to),
+                plates: Vec::new(),
+                parts: Vec::new(),
+            })
+        };
+        let mut all = Interaction::new(ShelfIx(0));
+        // A take, the leaving at 10 s, another's take whose tag was heard last before.
+        for piece in [
+            step(5.0, 6.0),
+            tag(4.8, 7.0),
+            step(10.5, 11.0),
+            tag(9.8, 12.0),
+        ] {
+            all.add(piece.window().1, piece, TimeDelta::from_millis(4_000));
+        }
+        let [before, after] = all.split_at_leaving(at(10.0)).unwrap();
+        assert_eq!((before.pieces.len(), after.pieces.len()), (2, 2));
+        assert_eq!((after.began(), after.ready_at), (at(9.8), all.ready_at));
+        // Without a scale's word the tag may be that of who left.
+        let mut tags = Interaction::new(ShelfIx(0));
+        for piece in [step(5.0, 6.0), tag(9.8, 12.0)] {
+            tags.add(piece.window().1, piece, TimeDelta::ZERO);
+        }
+        assert!(tags.split_at_leaving(at(10.0)).is_none());
+    }
 }

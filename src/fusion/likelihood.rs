@@ -246,3 +246,29 @@ fn advance(chosen: &mut [usize], loads: &[Load]) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_tells_the_place_it_is_in_the_middle() {
+        let anywhere = Places::any_of(&[0.0, 0.5, 1.0, 1.5, 2.0]);
+        assert!((anywhere.middle() - 1.0).abs() < 1e-9);
+        assert_eq!(anywhere.each().len(), 5);
+        let seen = anywhere.seen_at(1.52);
+        assert!((seen.middle() - 1.5).abs() < 1e-9);
+        assert_eq!(seen.each().len(), 1);
+        // What a camera sees elsewhere altogether says nothing of these places.
+        assert_eq!(anywhere.seen_at(40.0), anywhere);
+    }
+
+    #[test]
+    fn probabilities_of_places_sum_to_one() {
+        let places = Places::new(&[0.1, 0.2, 0.9], &[0.2, 0.2, 1e-9]);
+        let each = places.each();
+        assert_eq!(each.len(), 2, "the last is out of the question");
+        let sum: f64 = each.iter().map(|(_, log)| libm::exp(*log)).sum();
+        assert!((sum - 1.0).abs() < 1e-6);
+    }
+}

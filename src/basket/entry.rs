@@ -51,7 +51,7 @@ const UNADMITTED_LOG: f64 = -4.4;
 /// Log probability that somebody who was admitted is never seen to come in.
 const UNSEEN_LOG: f64 = -3.5;
 /// Log probability that of two the one who was let in first comes in last.
-const CROSSED_LOG: f64 = -2.5;
+const CROSSED_LOG: f64 = -1.5;
 /// The same that somebody whom no gate has admitted goes ahead of the one who was: he follows as a
 /// rule, so closely.
 const AHEAD_LOG: f64 = -1.5;

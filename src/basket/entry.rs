@@ -484,10 +484,10 @@ mod tests {
         };
         pairing.weigh();
         assert_eq!(pairing.best.1, [Some(0), Some(1)]);
-        assert!(pairing.probability(0, 0) > 0.95);
+        assert!(pairing.probability(0, 0) > 0.85);
         // One who comes in a second behind the one who was let in follows him.
         let close = paired(Lead::default(), &[0.7, 2.2], UNSEEN_LOG);
-        assert!(close.probability(0, 0) > 0.8, "{}", close.probability(0, 0));
+        assert!(close.probability(0, 0) > 0.7, "{}", close.probability(0, 0));
     }
 
     #[test]

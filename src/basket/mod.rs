@@ -27,6 +27,7 @@ use crate::units::{TimeDelta, Timestamp};
 use self::event::{
     Alert, BasketAdjusted, BasketClosed, Body, Event, Evidence, Item, Receipt, VisitOpened,
 };
+use self::receipt::Company;
 use self::review::{Forced, KeptBaskets};
 use self::visits::{Visit, VisitChange, Visits};
 
@@ -332,11 +333,20 @@ impl Baskets {
         self.visits.forget(id);
     }
 
+    fn company(&self, visit: &Visit) -> Company {
+        if self.visits.was_alone(visit) {
+            Company::Alone
+        } else if self.visits.was_among_unseen(visit) {
+            Company::Unseen
+        } else {
+            Company::Known
+        }
+    }
+
     fn receipt(&self, store: &Store, visit: &Visit, fusion: &Fusion) -> Receipt {
         let price = |gtin| self.price(store, gtin);
         let held = fusion.holdings(visit.id);
-        let mut receipt =
-            receipt::compose(store, visit, &held, self.visits.was_alone(visit), &price);
+        let mut receipt = receipt::compose(store, visit, &held, self.company(visit), &price);
         let forced = self.open.get(&visit.id).map(|b| &b.forced);
         for why in forced.into_iter().flatten() {
             receipt.review = true;

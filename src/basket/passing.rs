@@ -81,6 +81,8 @@ const STAY_S: f64 = 60.0;
 const STAY_WEIGHT: f64 = 3.0;
 /// The spread of stays as a share of their mean. Assumed.
 const STAY_SPREAD: f64 = 0.45;
+/// A hazard below this, as a log, speaks for a door that opened for nobody.
+const SOON_LOG: f64 = -1.0;
 /// What a person more or less than a door for one tells costs, nats; the more, the worse they count.
 const MISCOUNT: f64 = 4.0;
 /// What a door that opens for nobody costs, nats.
@@ -98,7 +100,11 @@ impl Doorways {
     /// A door told that it is open or shut; `exit`, people go out by it.
     pub(super) fn on_door(&mut self, gate: GateIx, exit: bool, at: Timestamp, open: bool) {
         if open {
-            self.open.entry(gate).or_insert(at);
+            let from = self.open.entry(gate).or_insert(at);
+            if at - *from > WEDGED {
+                // Nobody told that it was shut between.
+                *from = at;
+            }
         } else if let Some(from) = self.open.remove(&gate).filter(|from| at - *from < WEDGED) {
             let length = (at - from).max(TimeDelta::from_secs(LEAST_OPEN_S));
             self.shortest = Some(self.shortest.map_or(length, |s| s.min(length)));
@@ -134,7 +140,7 @@ impl Opening {
         let mut at = self.from + STEP;
         while at <= self.to {
             instants.push(at);
-            at = at + STEP;
+            at += STEP;
         }
         instants
     }
@@ -198,7 +204,8 @@ impl Visits {
         }
         let may = self.may_have_passed(opening);
         let hazards = may.iter().map(|v| self.log_hazard(*v, opening));
-        let most = hazards.fold(f64::NEG_INFINITY, f64::max);
+        // Of whoever came in just now it says that nobody may have gone at all.
+        let most = hazards.fold(SOON_LOG, f64::max);
         let likelihood = |set: &BTreeSet<VisitId>| {
             let order: f64 = set
                 .iter()
@@ -431,6 +438,11 @@ mod tests {
         doors.on_door(GATE, true, at(10.0), true);
         doors.on_door(GATE, true, at(90.0), false);
         assert_eq!(doors.take_due(at(99.0)), []);
+        // That it was shut went untold.
+        doors.on_door(GATE, true, at(100.0), true);
+        doors.on_door(GATE, true, at(200.0), true);
+        doors.on_door(GATE, true, at(202.0), false);
+        assert_eq!(doors.take_due(at(209.0)), [opening(200.0, 202.0)]);
     }
 
     #[test]

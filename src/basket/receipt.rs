@@ -19,13 +19,22 @@ pub(super) fn is_withdrawn(store: &Store, confidence: f64) -> bool {
     (1.0 - confidence) * t.wrong_receipt_cost > WITHDRAWN_REVIEWS * t.review_cost
 }
 
+/// Who else was inside during a visit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Company {
+    Alone,
+    Known,
+    /// Among them somebody of whom a door alone told that he left.
+    Unseen,
+}
+
 /// The receipt of what a visit holds. It is settled only where the expected cost of its being
 /// wrong is below that of a person's look.
 pub(super) fn compose(
     store: &Store,
     visit: &Visit,
     holdings: &Holdings,
-    alone: bool,
+    company: Company,
     price: &dyn Fn(Gtin) -> u64,
 ) -> Receipt {
     let t = &store.tunables.basket;
@@ -35,15 +44,16 @@ pub(super) fn compose(
         quantity: h.quantity,
         unit_price: price(h.gtin),
         epcs: h.epcs.clone(),
-        confidence: h.confidence,
+        // Of somebody else it would be another's.
+        confidence: h.confidence * (1.0 - visit.doubt),
     };
     let lines: Vec<Line> = holdings.lines.iter().map(line).collect();
     let total = total(&lines);
-    let confidence = holdings.confidence * (1.0 - visit.doubt) * unseen(store, alone);
+    let confidence = holdings.confidence * (1.0 - visit.doubt) * unseen(store, company);
     let review = (1.0 - confidence) * t.wrong_receipt_cost > t.review_cost;
     let mut reasons = Vec::new();
     if review {
-        let doubtful = lines.iter().filter(|l| l.confidence < 0.95);
+        let doubtful = holdings.lines.iter().filter(|l| l.confidence < 0.95);
         reasons.extend(doubtful.map(|l| format!("quantity-in-doubt {}", l.gtin)));
         let missing = holdings.missing.iter().filter(|(_, p)| *p > 0.05);
         reasons.extend(missing.map(|(gtin, _)| format!("possibly-missing {gtin}")));
@@ -72,13 +82,14 @@ pub(super) fn compose(
 /// Probability that nothing went unseen, and nobody was taken for another where nobody is followed:
 /// what the sensors that a store has cannot know of themselves. Shares right on simulated days, of
 /// receipts that all evidence at hand called certain.
-fn unseen(store: &Store, alone: bool) -> f64 {
+fn unseen(store: &Store, company: Company) -> f64 {
     let shelf = |p: &ReadPoint| matches!(p, ReadPoint::Shelf(_) | ReadPoint::Gondola(_));
     let tags = store.antennas.iter().any(|a| shelf(&a.read_point));
     match (!store.scales.is_empty(), tags) {
         (true, _) => 1.0,
-        (false, true) if store.has_floor_cameras() || alone => 0.98,
-        (false, true) => 0.95,
+        (false, true) if store.has_floor_cameras() || company == Company::Alone => 0.98,
+        (false, true) if company == Company::Known => 0.95,
+        (false, true) => 0.85,
         (false, false) => 0.60,
     }
 }

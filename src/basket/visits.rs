@@ -319,6 +319,16 @@ impl Visits {
             .any(|v| v.id != visit.id && v.entered_at < left(visit) && visit.entered_at < left(v))
     }
 
+    /// Whether somebody else was inside during a visit of whom nobody saw when he left.
+    pub fn was_among_unseen(&self, visit: &Visit) -> bool {
+        let left = |v: &Visit| v.left_at.unwrap_or(Timestamp::MAX);
+        let with = |v: &Visit| {
+            v.id != visit.id && v.entered_at < left(visit) && visit.entered_at < left(v)
+        };
+        let mut others = self.visits.values().filter(|v| with(v));
+        others.any(|v| v.guessed.is_some())
+    }
+
     /// An operator, or the clock, says that a visit is over.
     pub fn close_by_command(&mut self, at: Timestamp, id: VisitId, out: &mut Vec<VisitChange>) {
         if let Some(visit) = self.visits.get_mut(&id).filter(|v| v.left_at.is_none()) {

@@ -153,6 +153,8 @@ impl Teller<'_> {
         let mut what = Vec::new();
         if self.store.has_floor_cameras() {
             what.push("another came in at the gate than was taken for them".to_owned());
+        } else {
+            what.push("another went out when a door opened than was taken to".to_owned());
         }
         if self.store.scales.is_empty() {
             what.push("something went unseen that no scale could feel".to_owned());
@@ -165,10 +167,14 @@ impl Teller<'_> {
 
     /// Lines that are not sure, and what may be missing.
     fn doubtful(&self, receipt: &Receipt, grounds: &Grounds<'_>) -> String {
-        let lines = receipt.lines.iter().filter(|l| l.confidence < 1.0 - FAINT);
+        let other = |l: &Line| {
+            let known = grounds.doubt.lines.get(&l.gtin);
+            known.copied().unwrap_or(1.0 - l.confidence)
+        };
+        let lines = receipt.lines.iter().filter(|l| other(l) > FAINT);
         let mut all: Vec<(f64, String)> = lines
             .map(|l| {
-                let (p, goods) = (1.0 - l.confidence, name(self.store, l.gtin));
+                let (p, goods) = (other(l), name(self.store, l.gtin));
                 (
                     p,
                     format!("{} that it is not {} x {goods}", percent(p), l.quantity),

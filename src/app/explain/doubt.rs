@@ -2,9 +2,12 @@
 //! the meetings in which the shopper may have been taken for another, and the rest, which is whether
 //! the right one came in and, where no scale feels all, what went unseen.
 
+use std::collections::BTreeMap;
+
 use crate::basket::event::Receipt;
 use crate::fusion::Holdings;
 use crate::fusion::met::Verdict;
+use crate::gs1::Gtin;
 use crate::ids::{TrackId, VisitId};
 use crate::units::Timestamp;
 
@@ -45,6 +48,8 @@ impl Met {
 pub(super) struct Doubt {
     /// Of the items; `None` where the recording does not tell it apart from the rest.
     pub(super) items: Option<f64>,
+    /// The same of each line: that this shopper's items are others.
+    pub(super) lines: BTreeMap<Gtin, f64>,
     /// The worst first.
     pub(super) met: Vec<Met>,
     pub(super) rest: f64,
@@ -59,6 +64,10 @@ impl Doubt {
         met.sort_by(|a, b| b.mistaken.total_cmp(&a.mistaken));
         Self {
             items: held.map(|h| (1.0 - h.confidence).max(0.0)),
+            lines: held.map_or_else(BTreeMap::new, |h| {
+                let lines = h.lines.iter();
+                lines.map(|l| (l.gtin, 1.0 - l.confidence)).collect()
+            }),
             met,
             rest: rest.clamp(0.0, 1.0),
         }

@@ -2,7 +2,7 @@
 //! somebody passes and about how many, the tags that the gate hears tell whose they are, and who
 //! came in first goes first. What is left of doubt lies on all who may have been meant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,8 @@ pub(super) struct Doorways {
     open: BTreeMap<GateIx, Timestamp>,
     /// Shut again, until all is heard of who passed.
     shut: Vec<Opening>,
-    shortest: Option<TimeDelta>,
+    /// How long doors stood open of late, newest last.
+    lengths: VecDeque<TimeDelta>,
     stays: Stays,
 }
 
@@ -70,8 +71,10 @@ const TOLD: TimeDelta = TimeDelta::from_millis(2_000);
 const WEDGED: TimeDelta = TimeDelta::from_millis(20_000);
 /// People who pass a door one behind the other: a door's capacity of about one a second.
 const HEADWAY_S: f64 = 1.1;
-/// Doors in good order stand open for at least so long for somebody, seconds.
-const LEAST_OPEN_S: f64 = 0.8;
+/// A contact that opens for less bounces: nobody passes in so short a time.
+const BOUNCE: TimeDelta = TimeDelta::from_millis(500);
+/// Openings remembered.
+const LENGTHS: usize = 24;
 /// A token is shown, or somebody let in, so long before the door opens.
 const BEFORE: TimeDelta = TimeDelta::from_millis(3_000);
 /// Nobody is out again so soon after he came in.
@@ -106,8 +109,13 @@ impl Doorways {
                 *from = at;
             }
         } else if let Some(from) = self.open.remove(&gate).filter(|from| at - *from < WEDGED) {
-            let length = (at - from).max(TimeDelta::from_secs(LEAST_OPEN_S));
-            self.shortest = Some(self.shortest.map_or(length, |s| s.min(length)));
+            if at - from < BOUNCE {
+                return;
+            }
+            self.lengths.push_back(at - from);
+            if self.lengths.len() > LENGTHS {
+                self.lengths.pop_front();
+            }
             if exit {
                 self.shut.push(Opening { gate, from, to: at });
             }
@@ -127,7 +135,11 @@ impl Doorways {
     /// How many people a door stood open for.
     fn people(&self, opening: &Opening) -> u32 {
         let length = (opening.to - opening.from).as_secs();
-        let one = self.shortest.map_or(length, TimeDelta::as_secs);
+        // Most come and go by themselves.
+        let mut lengths: Vec<TimeDelta> = self.lengths.iter().copied().collect();
+        lengths.sort_unstable();
+        let one = lengths.get(lengths.len() / 4);
+        let one = one.map_or(length, |one| one.as_secs());
         let more = ((length - one) / HEADWAY_S).round().clamp(0.0, 20.0);
         1 + more as u32
     }
@@ -438,8 +450,15 @@ mod tests {
         doors.on_door(GATE, true, at(10.0), true);
         doors.on_door(GATE, true, at(90.0), false);
         assert_eq!(doors.take_due(at(99.0)), []);
+        // A contact that bounces lets nobody through, and counts as no opening.
+        doors.on_door(GATE, true, at(99.0), true);
+        doors.on_door(GATE, true, at(99.2), false);
+        assert_eq!(
+            (doors.take_due(at(109.0)), doors.lengths.len()),
+            (vec![], 1)
+        );
         // That it was shut went untold.
-        doors.on_door(GATE, true, at(100.0), true);
+        doors.on_door(GATE, true, at(110.0), true);
         doors.on_door(GATE, true, at(200.0), true);
         doors.on_door(GATE, true, at(202.0), false);
         assert_eq!(doors.take_due(at(209.0)), [opening(200.0, 202.0)]);

@@ -399,7 +399,8 @@ fn passed_at(opening: &Opening, visit: VisitId, heard: &[Heard]) -> Timestamp {
         .filter(|(_, w)| most - **w < 1e-9)
         .map(|(at, _)| *at)
         .collect();
-    best[best.len() / 2]
+    let middle = best.get(best.len() / 2);
+    middle.copied().unwrap_or_else(|| opening.middle())
 }
 
 #[cfg(test)]

@@ -310,23 +310,22 @@ impl Visits {
         inside.map(|v| (v.id, v.entered_at))
     }
 
-    /// Whether nobody else was inside during a visit, as far as is remembered.
-    pub fn was_alone(&self, visit: &Visit) -> bool {
+    /// Who else was inside during a visit, as far as is remembered.
+    fn company(&self, visit: &Visit) -> impl Iterator<Item = &Visit> {
         let left = |v: &Visit| v.left_at.unwrap_or(Timestamp::MAX);
-        !self
-            .visits
-            .values()
-            .any(|v| v.id != visit.id && v.entered_at < left(visit) && visit.entered_at < left(v))
+        let (id, from, to) = (visit.id, visit.entered_at, left(visit));
+        let all = self.visits.values();
+        all.filter(move |v| v.id != id && v.entered_at < to && from < left(v))
+    }
+
+    /// Whether nobody else was inside during a visit.
+    pub fn was_alone(&self, visit: &Visit) -> bool {
+        self.company(visit).next().is_none()
     }
 
     /// Whether somebody else was inside during a visit of whom nobody saw when he left.
     pub fn was_among_unseen(&self, visit: &Visit) -> bool {
-        let left = |v: &Visit| v.left_at.unwrap_or(Timestamp::MAX);
-        let with = |v: &Visit| {
-            v.id != visit.id && v.entered_at < left(visit) && visit.entered_at < left(v)
-        };
-        let mut others = self.visits.values().filter(|v| with(v));
-        others.any(|v| v.guessed.is_some())
+        self.company(visit).any(|v| v.guessed.is_some())
     }
 
     /// An operator, or the clock, says that a visit is over.

@@ -639,6 +639,8 @@ impl Search<'_> {
         };
         let units = step.delta.unsigned_abs().clamp(1, 4);
         let witness = Witness::Camera(step.camera, step.carried);
+        // One for all accounts: who stood before it is weighed once.
+        let places = Places::at(step.along);
         for account in beam {
             let mut mistaken = account.clone();
             mistaken.log_likelihood -= step.log_odds.clamp(-3.0, 7.0);
@@ -684,7 +686,6 @@ impl Search<'_> {
             let prior = self.unweighed_log_prior()
                 + self.untagged_log_prior()
                 + if crowded { CROWDED_LOG } else { 0.0 };
-            let places = Places::at(step.along);
             for (gtin, probability) in self.seen_products(step) {
                 let seen = f64::from(units) * libm::log(probability) + prior;
                 let returned = if direction == Direction::Putback {

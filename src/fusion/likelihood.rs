@@ -31,6 +31,17 @@ impl Places {
     /// Places with weights that need not sum to 1.
     fn new(places: &[f64], weights: &[f64]) -> Self {
         let all: f64 = weights.iter().sum();
+        if all <= 0.0 {
+            // So far off everywhere that nothing tells them apart.
+            return Self {
+                each: Arc::new(
+                    places
+                        .iter()
+                        .map(|place| (*place, -libm::log(places.len() as f64)))
+                        .collect(),
+                ),
+            };
+        }
         let most = weights.iter().copied().fold(0.0, f64::max);
         let each = places.iter().zip(weights);
         let likely = each.filter(|(_, w)| **w > most * libm::exp(-FAR_FROM_IT));
@@ -270,5 +281,7 @@ mod tests {
         assert_eq!(each.len(), 2, "the last is out of the question");
         let sum: f64 = each.iter().map(|(_, log)| libm::exp(*log)).sum();
         assert!((sum - 1.0).abs() < 1e-6);
+        let nowhere = Places::new(&[0.1, 0.9], &[0.0, 0.0]);
+        assert_eq!(nowhere, Places::any_of(&[0.1, 0.9]));
     }
 }

@@ -30,7 +30,8 @@
 //!    the same at one gate. All ways of pairing people and admissions are weighed together, so that an
 //!    admission finds its person and a tail-gater none (`basket/entry`). People who meet are followed
 //!    on; what that leaves in doubt is small and known ([`tracking`]), and the tags that they carry
-//!    settle it as they leave (`fusion/met`).
+//!    settle it as they leave (`fusion/met`). Where no camera sees the floor, a door that opens tells
+//!    that somebody goes, and the tags that the gate hears tell who (`basket/passing`).
 //! 2. *What happened at a shelf.* A step on scales, a tag that falls silent or weak, a column of products
 //!    that shifts in a picture open an interaction. Each account of it is weighed by all sensors at once:
 //!    grams, less what plates leak to their neighbours; what *every* tag of the shelf says, those that

@@ -12,7 +12,7 @@ use super::{Engine, State};
 use crate::store::{Store, View};
 
 /// Raised whenever the state's shape changes.
-const VERSION: u8 = 11;
+const VERSION: u8 = 12;
 const MAGIC: &[u8; 7] = b"basketd";
 
 /// Why bytes cannot be thawed.

@@ -12,6 +12,7 @@ mod pairs;
 mod person;
 mod place;
 mod stature;
+mod still;
 mod upright;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use self::pairs::Pairs;
 use self::person::{Person, Sight};
 use self::place::Floor;
 use self::stature::Stature;
+use self::still::Stills;
 use self::upright::Upright;
 
 /// What became known about a person on the floor.
@@ -104,6 +106,8 @@ pub struct Tracking {
     uprights: Vec<Option<Upright>>,
     /// How far off each camera places people, by its index.
     biases: Vec<Biases>,
+    /// What each camera takes for people and is nobody, by its index.
+    stills: Vec<Stills>,
     people: BTreeMap<TrackId, Person>,
     /// Detections that may become people.
     tentative: Vec<Person>,
@@ -169,6 +173,7 @@ impl Tracking {
             floor: Floor::new(store),
             uprights: store.cameras.iter().map(upright).collect(),
             biases: vec![Biases::default(); store.cameras.len()],
+            stills: vec![Stills::default(); store.cameras.len()],
             people: BTreeMap::new(),
             tentative: Vec::new(),
             apart: Pairs::default(),
@@ -225,7 +230,9 @@ impl Tracking {
                 self.floor.may_be_inside(placed.at, placed.sigma)
             })
             .collect();
+        let stills = &mut self.stills[seen.camera.index()];
         let mut sights = without_doubles(sights);
+        sights.retain(|s| !stills.knows(captured_at, s.bbox));
         for sight in &mut sights {
             sight.correct(&self.biases[seen.camera.index()]);
         }
@@ -245,6 +252,10 @@ impl Tracking {
         let all: Vec<&Person> = people.collect();
         let chosen = assign::best(&all, ids.len(), sights, at);
         for (sight, place) in sights.iter().zip(&chosen) {
+            let person = place.and_then(|p| self.people.get(ids.get(p)?));
+            if !person.is_some_and(|p| p.has_walked() || p.cameras_lately(at) >= 2) {
+                self.stills[camera.index()].learn(at, sight.bbox);
+            }
             if let Some(id) = place.and_then(|p| ids.get(p))
                 && let Some(person) = self.people.get_mut(id)
             {

@@ -259,6 +259,8 @@ pub(super) struct Person {
     pub(super) apart: u32,
     /// He has been in the shop itself, beyond the doors.
     pub(super) been_inside: bool,
+    /// The furthest that he has been from where he was first, metres.
+    roamed: f64,
     /// How tall he is.
     pub(super) stature: Stature,
     /// How tall he was in the last frame, where his feet were seen.
@@ -303,6 +305,8 @@ impl Expected<'_> {
     }
 }
 
+/// Somebody has walked who was this far from where he was first, metres.
+const WALKED_M: f64 = 1.0;
 const FIX_SPACING: TimeDelta = TimeDelta::from_millis(90);
 const FIXES_KEPT: TimeDelta = TimeDelta::from_millis(150_000);
 
@@ -327,6 +331,7 @@ impl Person {
             cameras: BTreeSet::from([camera]),
             apart: 0,
             been_inside: false,
+            roamed: 0.0,
             embedding: sight.embedding.clone(),
             fixes: VecDeque::new(),
         };
@@ -357,6 +362,11 @@ impl Person {
 
     pub(super) fn first_position(&self) -> Point {
         self.first.1
+    }
+
+    /// Whether he has been somewhere else: what never moves may be nobody.
+    pub(super) fn has_walked(&self) -> bool {
+        self.roamed > WALKED_M
     }
 
     pub(super) fn age(&self) -> TimeDelta {
@@ -423,6 +433,7 @@ impl Person {
         self.seen_by.insert(camera, at);
         self.hits = self.hits.saturating_add(1);
         self.cameras.insert(camera);
+        self.roamed = self.roamed.max(self.first.1.distance(self.position()));
         if self.embedding.is_empty() {
             self.embedding.clone_from(&sight.embedding);
         } else if self.embedding.len() == sight.embedding.len() {
@@ -436,6 +447,7 @@ impl Person {
     /// Goes on as the person who was found again.
     pub(super) fn resume(&mut self, found: Self) {
         let (first, hits, been_inside) = (self.first, self.hits, self.been_inside);
+        let roamed = self.roamed.max(first.1.distance(found.first.1));
         let mut fixes = std::mem::take(&mut self.fixes);
         fixes.retain(|f| f.at < found.first.0);
         fixes.extend(found.fixes.iter().copied());
@@ -447,6 +459,7 @@ impl Person {
         }
         self.first = first;
         self.been_inside |= been_inside;
+        self.roamed = self.roamed.max(roamed);
         self.hits = self.hits.saturating_add(hits);
         self.fixes = fixes;
         if self.embedding.is_empty() {
@@ -457,6 +470,7 @@ impl Person {
     /// Two people, each with the other's walk after an instant.
     pub(super) fn swapped(mut a: Self, mut b: Self, since: Timestamp) -> (Self, Self) {
         std::mem::swap(&mut a.first, &mut b.first);
+        std::mem::swap(&mut a.roamed, &mut b.roamed);
         std::mem::swap(&mut a.been_inside, &mut b.been_inside);
         std::mem::swap(&mut a.hits, &mut b.hits);
         std::mem::swap(&mut a.stature, &mut b.stature);

@@ -63,6 +63,8 @@ pub(crate) struct Plan {
     pub(crate) kiosk: bool,
     pub(crate) seed: u64,
     pub(crate) visits: usize,
+    /// People inside, on average.
+    pub(crate) crowd: f64,
 }
 
 impl Plan {
@@ -113,8 +115,8 @@ pub(crate) struct Shop {
 }
 
 /// People inside, on average: a kiosk of 4 m by 1.4 m holds few.
-const KIOSK_CROWD: f64 = 1.0;
-const HALL_CROWD: f64 = 2.0;
+pub(crate) const KIOSK_CROWD: f64 = 1.0;
+pub(crate) const HALL_CROWD: f64 = 2.0;
 
 pub(crate) fn play(plan: &Plan, also: &Also) -> Played {
     let folder = tempfile::tempdir().unwrap();
@@ -126,7 +128,7 @@ fn simulate(plan: &Plan, also: &Also, folder: &Path) -> Shop {
         seed: plan.seed,
         story: sim::Story::Day {
             visits: plan.visits,
-            crowd: if plan.kiosk { KIOSK_CROWD } else { HALL_CROWD },
+            crowd: plan.crowd,
         },
         sensors: plan.column.sensors(),
         noise: if plan.harsh {

@@ -14,6 +14,7 @@
 //! | `DAYS_ONLY` | columns and noises, with commas between: `all-nominal,rfid` |
 //! | `DAYS_SEED` | the first day's seed |
 //! | `DAYS_SHOP` | `kiosk` or `hall` alone |
+//! | `DAYS_CROWD` | so many times as many people inside, 1 by default |
 //! | `DAYS_STORE` | a file of tables such as `[fusion]` that every store file ends with |
 //! | `DAYS_NAIVE` | `0` leaves the naive solver out |
 //! | `DAYS_FOLDER` | a folder of recordings in place of the samples |
@@ -38,7 +39,6 @@ use std::sync::Mutex;
 use day::{Also, Column, Plan, Played};
 use table::Row;
 
-const WORKERS: usize = 2;
 /// Visits of one long day; seeds differ by day.
 const DAY_VISITS: usize = 18;
 /// Scalings of the waiting times whose gain is looked at.
@@ -81,6 +81,7 @@ fn also() -> Also {
 fn plans(column: Column, harsh: bool, kiosks: &[usize], halls: &[usize]) -> Vec<Plan> {
     let seed = number("DAYS_SEED", 1);
     let shop = var("DAYS_SHOP");
+    let crowd = var("DAYS_CROWD").map_or(1.0, |text| text.parse().unwrap());
     let days = kiosks.iter().map(|n| (true, *n));
     let days = days.chain(halls.iter().map(|n| (false, *n)));
     let days = days.filter(|(kiosk, _)| {
@@ -95,16 +96,18 @@ fn plans(column: Column, harsh: bool, kiosks: &[usize], halls: &[usize]) -> Vec<
             kiosk,
             seed: seed + i as u64,
             visits,
+            crowd: crowd * if kiosk { day::KIOSK_CROWD } else { day::HALL_CROWD },
         })
         .collect()
 }
 
-/// Plays all days on two threads, and gives what came of them in their order.
+/// Plays all days, one on each core at a time, and gives what came of them in their order.
 fn play_all(plans: &[Plan], also: impl Fn(&Plan) -> Also + Sync) -> Vec<Played> {
     let next = Mutex::new(0);
     let done = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
-        for worker in 0..WORKERS {
+        let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        for worker in 0..workers {
             let (next, done, also) = (&next, &done, &also);
             let work = move || loop {
                 let i = {

@@ -27,6 +27,8 @@ const FASTEST_M_S: f64 = 1.9;
 const FIX_SIGMA_M: f64 = 0.1;
 /// A walk says no more than this, as a log: people do turn back.
 const WALK_LOG_MAX: f64 = 6.0;
+/// Whoever is slower stands, m/s.
+const STANDING_M_S: f64 = 0.35;
 /// Who was together for longer has stood about: his walk before says nothing of the one after.
 const LONGEST: TimeDelta = TimeDelta::from_millis(5_000);
 
@@ -79,7 +81,19 @@ impl Encounter {
     }
 
     /// They are still near each other, and to others or not.
-    pub(super) fn stay(&mut self, at: Timestamp, metres: f64, crowded: bool) {
+    pub(super) fn stay(
+        &mut self,
+        at: Timestamp,
+        (a, b): (&Person, &Person),
+        metres: f64,
+        crowded: bool,
+    ) {
+        let walks = [walk(a, at), walk(b, at)];
+        let stands = |w: &Option<Walk>| w.is_some_and(|w| w.velocity.norm() < STANDING_M_S);
+        if walks.iter().all(stands) {
+            // Where both have stopped nobody goes on as he came.
+            self.before = walks;
+        }
         self.last_close = at;
         self.crowded |= crowded;
         self.nearest = self.nearest.min(metres);

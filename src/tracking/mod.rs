@@ -86,6 +86,8 @@ struct Apart {
     /// Frames in which one camera saw both.
     frames: u32,
     together_since: Timestamp,
+    /// The same as near as two people never stand.
+    upon_since: Timestamp,
 }
 
 /// A meeting of a shopper with somebody who had come by a staff door.
@@ -129,8 +131,18 @@ pub struct Tracking {
 
 /// Cameras place one person up to this far apart: feet hidden, boxes cut, metres.
 const BESIDE_M: f64 = 1.8;
+/// Who was seen beside another for so long, and never in one frame with him, is he.
+const BESIDE_FOR: TimeDelta = TimeDelta::from_millis(1_200);
+/// As long as he was lost no longer ago.
+const LOST_BESIDE: TimeDelta = TimeDelta::from_millis(2_000);
 /// People nearer than this for seconds, never seen as two by one camera, are one, metres.
 const TOGETHER_M: f64 = 1.2;
+/// People do not stand as near as this for long, metres.
+const UPON_M: f64 = 0.3;
+/// Who is so near another and never seen beside him for so long is he.
+const ONE: TimeDelta = TimeDelta::from_millis(2_500);
+/// Who goes on in another's place was himself so shortly before at most.
+const GONE_BEFORE: TimeDelta = TimeDelta::from_millis(8_000);
 /// Frames in which one camera saw two people that prove them two for good.
 const PROOF_FRAMES: u32 = 12;
 /// Two who parted are exchanged where more than this, as a log, speaks for it: as much as speaks
@@ -325,6 +337,7 @@ impl Tracking {
                     let met = self.encounters.entry((*a, *b));
                     met.or_insert_with(|| Encounter::new(at, pa, pb)).stay(
                         at,
+                        (pa, pb),
                         distance,
                         others[i] > 1 || others[j] > 1,
                     );
@@ -479,7 +492,9 @@ impl Tracking {
                 i += 1;
                 continue;
             }
-            let lost = self.lost_match(person, at);
+            let lost = self
+                .lost_match(person, at)
+                .or_else(|| self.lost_beside(person, at));
             let moved = person.position().distance(person.first_position()) > 0.35;
             let at_door = self
                 .floor
@@ -524,14 +539,21 @@ impl Tracking {
         let fresh = Apart {
             frames: 0,
             together_since: at,
+            upon_since: at,
         };
         let mut merged: Vec<(usize, usize)> = Vec::new();
+        let mut upon: Vec<(usize, usize, Timestamp)> = Vec::new();
         self.apart.each(&seen, fresh, |i, j, apart| {
-            let close = places[i].distance(places[j]) < TOGETHER_M;
-            if !close {
+            let metres = places[i].distance(places[j]);
+            if metres >= UPON_M {
+                apart.upon_since = at;
+            } else if at - apart.upon_since > ONE {
+                upon.push((i, j, apart.upon_since));
+            }
+            if metres >= TOGETHER_M {
                 apart.together_since = at;
             } else if apart.frames < PROOF_FRAMES
-                && at - apart.together_since > TimeDelta::from_millis(2500)
+                && at - apart.together_since > ONE
                 && !merged.iter().any(|(_, gone)| *gone == i || *gone == j)
             {
                 merged.push((i, j));
@@ -546,8 +568,36 @@ impl Tracking {
                 at,
             });
         }
+        for (i, j, since) in upon {
+            self.end_shadow([seen[i], seen[j]], since, out);
+        }
         if out.len() > before {
             self.forget_pairs();
+        }
+    }
+
+    /// Two tracks go on in one place, and no camera sees two: one of them has gone out before and
+    /// been given what was seen of the other since.
+    fn end_shadow(
+        &mut self,
+        pair: [TrackId; 2],
+        since: Timestamp,
+        out: &mut Vec<TrackEvent>,
+    ) {
+        let people = &self.people;
+        let went = |track: &TrackId| {
+            let before = (since - GONE_BEFORE, since);
+            Some((*track, self.floor.was_at_exit(people.get(track)?, before)?))
+        };
+        let went: Vec<_> = pair.iter().filter_map(went).collect();
+        let [(track, (at, zone))] = went[..] else {
+            return;
+        };
+        if pair.iter().all(|t| people.contains_key(t)) {
+            out.push(TrackEvent::Left { track, at, zone });
+            if let Some(person) = self.people.remove(&track) {
+                self.ended.insert(track, person);
+            }
         }
     }
 
@@ -566,10 +616,12 @@ impl Tracking {
         let fresh = Apart {
             frames: 0,
             together_since: at,
+            upon_since: at,
         };
         self.apart.each(&seen, fresh, |_, _, apart| {
             apart.frames = apart.frames.saturating_add(1);
             apart.together_since = at;
+            apart.upon_since = at;
         });
     }
 
@@ -603,6 +655,25 @@ impl Tracking {
         let near = lost.filter(|(c, _)| !at_door || *c < 0.5);
         near.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
             .map(|(_, id)| id)
+    }
+
+    /// The person beside whom somebody has been seen for a while, but never in one frame with him,
+    /// and who is not seen any more: the two are one, whom two cameras placed apart.
+    fn lost_beside(&self, found: &Person, at: Timestamp) -> Option<TrackId> {
+        let place = found.position();
+        if found.age() < BESIDE_FOR || found.apart >= 5 || self.floor.near_entry(place) {
+            return None;
+        }
+        let lost = self.people.iter().filter(|(_, p)| {
+            let unseen = at - p.last_seen();
+            unseen > TimeDelta::from_millis(300)
+                && unseen < LOST_BESIDE
+                && found.first_seen() + BESIDE_FOR < p.last_seen()
+        });
+        let near = lost.map(|(id, p)| (p.position().distance(place), *id));
+        let near = near.filter(|(metres, _)| *metres < BESIDE_M);
+        let nearest = near.min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        nearest.map(|(_, id)| id)
     }
 
     /// Tracks that are over by now.

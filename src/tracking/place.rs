@@ -204,6 +204,24 @@ impl Floor {
         Some((person.last_seen() + way, zone))
     }
 
+    /// When and through which zone somebody went out, if within a span he was on its threshold.
+    pub(super) fn was_at_exit(
+        &self,
+        person: &Person,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Option<(Timestamp, ZoneIx)> {
+        let out = |p: Point| {
+            let mut exits = self.exits.iter();
+            let zone = exits.find(|(_, polygon)| polygon.distance(p) < 0.1);
+            zone.filter(|_| self.depth(p) < THRESHOLD_M)
+                .map(|(z, _)| *z)
+        };
+        let fixes = person.fixes(from, to);
+        fixes
+            .filter_map(|f| Some((f.at, out(f.position)?)))
+            .last()
+    }
+
     /// How far inside the hull a point lies, metres.
     pub(super) fn depth(&self, p: Point) -> f64 {
         if !self.hull.contains(p) {

@@ -29,6 +29,17 @@ const FIX_SIGMA_M: f64 = 0.1;
 const WALK_LOG_MAX: f64 = 6.0;
 /// Whoever is slower stands, m/s.
 const STANDING_M_S: f64 = 0.35;
+/// Log odds of an exchange by how near two came, the share of frames with both of them in it, and
+/// what their walks and heights say of it: a logistic regression over 1,184 meetings on 44 simulated
+/// days of both kinds of shop, of which 13 were exchanges. Heights count for more than their own
+/// likelihood: by them the two are kept apart while they meet, too.
+const NEAR_LOG: f64 = 1.1;
+const PER_METRE: f64 = -10.8;
+const NEAREST_M_MAX: f64 = 0.6;
+const BOTH_SEEN: f64 = -3.2;
+const BY_WALK: f64 = 0.44;
+const BY_HEIGHT: f64 = 9.2;
+const HEIGHT_LOG_MAX: f64 = 0.5;
 /// Who was together for longer has stood about: his walk before says nothing of the one after.
 const LONGEST: TimeDelta = TimeDelta::from_millis(5_000);
 
@@ -47,8 +58,9 @@ pub(super) struct Encounter {
     last_close: Timestamp,
     /// How near they came, metres.
     nearest: f64,
-    /// Others were as near: the two may have been exchanged by way of a third.
-    crowded: bool,
+    /// Frames in which one camera saw both while they were near, and in which one saw one alone.
+    both: u32,
+    alone: u32,
     before: [Option<Walk>; 2],
     /// How tall each was before, and has looked since they parted.
     tall_before: [Stature; 2],
@@ -61,7 +73,8 @@ impl Encounter {
             since: at,
             last_close: at,
             nearest: CLOSE_M,
-            crowded: false,
+            both: 0,
+            alone: 0,
             before: [walk(a, at), walk(b, at)],
             tall_before: [a.stature.clone(), b.stature.clone()],
             tall_after: [Stature::default(), Stature::default()],
@@ -72,22 +85,18 @@ impl Encounter {
         self.since
     }
 
-    pub(super) fn nearest(&self) -> f64 {
-        self.nearest
-    }
-
-    pub(super) fn was_crowded(&self) -> bool {
-        self.crowded
-    }
-
-    /// They are still near each other, and to others or not.
+    /// A frame of them still near each other.
     pub(super) fn stay(
         &mut self,
-        at: Timestamp,
+        (camera, at): (CameraIx, Timestamp),
         (a, b): (&Person, &Person),
         metres: f64,
-        crowded: bool,
     ) {
+        match [a, b].map(|p| p.seen_by_at(camera, at)) {
+            [true, true] => self.both = self.both.saturating_add(1),
+            [false, false] => {}
+            _ => self.alone = self.alone.saturating_add(1),
+        }
         let walks = [walk(a, at), walk(b, at)];
         let stands = |w: &Option<Walk>| w.is_some_and(|w| w.velocity.norm() < STANDING_M_S);
         if walks.iter().all(stands) {
@@ -95,7 +104,6 @@ impl Encounter {
             self.before = walks;
         }
         self.last_close = at;
-        self.crowded |= crowded;
         self.nearest = self.nearest.min(metres);
         self.tall_after = [Stature::default(), Stature::default()];
     }
@@ -116,9 +124,15 @@ impl Encounter {
         at - self.last_close >= SPAN
     }
 
-    /// By how much, as a log, it is likelier that the two are now each other.
-    pub(super) fn swapped_log(&self, at: Timestamp, a: &Person, b: &Person) -> f64 {
-        self.by_walk(at, a, b) + self.by_height()
+    /// Log odds that the two are now each other; `None` where they have not parted.
+    pub(super) fn swapped_log(&self, at: Option<Timestamp>, a: &Person, b: &Person) -> f64 {
+        let seen = f64::from(self.both) + f64::from(self.alone) + 1.0;
+        let before = NEAR_LOG
+            + PER_METRE * self.nearest.min(NEAREST_M_MAX)
+            + BOTH_SEEN * f64::from(self.both) / seen;
+        let walk = at.map_or(0.0, |at| self.by_walk(at, a, b));
+        let height = self.by_height().clamp(-HEIGHT_LOG_MAX, HEIGHT_LOG_MAX / 2.0);
+        before + BY_WALK * walk + BY_HEIGHT * height
     }
 
     fn by_walk(&self, at: Timestamp, a: &Person, b: &Person) -> f64 {

@@ -137,6 +137,9 @@ const BESIDE_FOR: TimeDelta = TimeDelta::from_millis(1_200);
 const LOST_BESIDE: TimeDelta = TimeDelta::from_millis(2_000);
 /// People nearer than this for seconds, never seen as two by one camera, are one, metres.
 const TOGETHER_M: f64 = 1.2;
+/// A sight so much further inside than somebody on the threshold, metres, is his at this cost.
+const DEEPER_M: f64 = 0.3;
+const TURNS_BACK: f64 = 3.0;
 /// People do not stand as near as this for long, metres.
 const UPON_M: f64 = 0.3;
 /// Who is so near another and never seen beside him for so long is he.
@@ -145,21 +148,6 @@ const ONE: TimeDelta = TimeDelta::from_millis(2_500);
 const GONE_BEFORE: TimeDelta = TimeDelta::from_millis(8_000);
 /// Frames in which one camera saw two people that prove them two for good.
 const PROOF_FRAMES: u32 = 12;
-/// Two who parted are exchanged where more than this, as a log, speaks for it: as much as speaks
-/// against it beforehand.
-const SWAP_LOG: f64 = 3.4;
-/// The same where a third was as near: either may have gone on as he.
-const SWAP_LOG_CROWDED: f64 = 5.0;
-/// Log odds that two who met were taken for each other where nothing speaks for it or against it:
-/// on simulated days three of 487 were, all of them among the 64 of whom nothing spoke.
-const MISTAKEN_LOG: f64 = -3.4;
-/// The same of two who came no nearer than this, metres: one of 162.
-const APART_M: f64 = 0.5;
-const APART_LOG: f64 = -5.0;
-/// No more is known of who is who after people met than this, as a log; less where a third was as
-/// near, who may have been taken for either.
-const KNOWN_LOG: f64 = 4.0;
-const KNOWN_LOG_CROWDED: f64 = 1.0;
 /// Who is this near the edge of the floor stands at its threshold, metres.
 const THRESHOLD_M: f64 = 0.45;
 /// Who walks up to a threshold and back has come from this much further inside, metres.
@@ -262,7 +250,13 @@ impl Tracking {
         let ids: Vec<TrackId> = self.people.keys().copied().collect();
         let people = self.people.values().chain(&self.tentative);
         let all: Vec<&Person> = people.collect();
-        let chosen = assign::best(&all, ids.len(), sights, at);
+        let leaving: Vec<Option<f64>> = all.iter().map(|p| self.floor.leaves_at(p)).collect();
+        // Who is on his way out is seen no more rather than further inside.
+        let inside = |person: usize, sight: &Sight| match leaving[person] {
+            Some(depth) if self.floor.depth(sight.place.at) > depth + DEEPER_M => TURNS_BACK,
+            _ => 0.0,
+        };
+        let chosen = assign::best(&all, ids.len(), sights, at, inside);
         for (sight, place) in sights.iter().zip(&chosen) {
             let person = place.and_then(|p| self.people.get(ids.get(p)?));
             if !person.is_some_and(|p| p.has_walked() || p.cameras_lately(at) >= 2) {
@@ -314,14 +308,6 @@ impl Tracking {
             .iter()
             .map(|p| self.people[p].position_at(at))
             .collect();
-        let near = |p: &Point| {
-            let close = places
-                .iter()
-                .filter(|q| p.distance(**q) < encounter::CLOSE_M);
-            // He himself is among them.
-            close.count().saturating_sub(1)
-        };
-        let others: Vec<usize> = places.iter().map(near).collect();
         for (i, a) in seen.iter().enumerate() {
             let met_before = self
                 .encounters
@@ -336,10 +322,9 @@ impl Tracking {
                 if distance < encounter::CLOSE_M {
                     let met = self.encounters.entry((*a, *b));
                     met.or_insert_with(|| Encounter::new(at, pa, pb)).stay(
-                        at,
+                        (camera, at),
                         (pa, pb),
                         distance,
-                        others[i] > 1 || others[j] > 1,
                     );
                     continue;
                 }
@@ -348,10 +333,9 @@ impl Tracking {
                 };
                 met.see(camera, at, pa, pb);
                 if distance > encounter::PARTED_M && met.is_over(at) {
-                    let (since, log) = (met.since(), met.swapped_log(at, pa, pb));
-                    let exchanged = log > exchange_log(met);
+                    let (since, log) = (met.since(), met.swapped_log(Some(at), pa, pb));
                     self.conclude((*a, *b), log, out);
-                    if exchanged {
+                    if log > 0.0 {
                         self.swap(*a, *b, since);
                         places[i] = self.people[a].position_at(at);
                         places[j] = self.people[b].position_at(at);
@@ -364,23 +348,16 @@ impl Tracking {
             .retain(|(a, b), _| people.contains_key(a) && people.contains_key(b));
     }
 
-    /// An encounter is over, and by so much, as a log, the two are likelier each other: tells how
+    /// An encounter is over, and these are the log odds that the two are each other: tells how
     /// likely it is that they are taken for each other from now on.
     fn conclude(&mut self, pair: (TrackId, TrackId), log: f64, out: &mut Vec<TrackEvent>) {
         let Some(met) = self.encounters.remove(&pair) else {
             return;
         };
-        let apart = met.nearest() > APART_M;
-        let known = if met.was_crowded() {
-            KNOWN_LOG_CROWDED
-        } else {
-            KNOWN_LOG
-        };
-        let exchanged = log > exchange_log(&met);
-        self.note_staff(pair, met.since(), if exchanged { -log } else { log });
-        let wrong = if exchanged { -log } else { log };
-        let odds = if apart { APART_LOG } else { MISTAKEN_LOG } + wrong.max(-known);
-        let mistaken = 1.0 / (1.0 + libm::exp(-odds));
+        // Those who are likelier each other are exchanged.
+        let wrong = -log.abs();
+        self.note_staff(pair, met.since(), wrong);
+        let mistaken = 1.0 / (1.0 + libm::exp(-wrong));
         let both = [(pair.0, pair.1), (pair.1, pair.0)];
         out.extend(both.map(|(track, other)| TrackEvent::Doubted {
             track,
@@ -718,7 +695,12 @@ impl Tracking {
         let pairs = self.encounters.keys().copied();
         let met: Vec<_> = pairs.filter(|(a, b)| leaves(*a) || leaves(*b)).collect();
         for pair in met {
-            self.conclude(pair, 0.0, out);
+            let (Some(a), Some(b)) = (self.people.get(&pair.0), self.people.get(&pair.1)) else {
+                continue;
+            };
+            let log = self.encounters[&pair].swapped_log(None, a, b);
+            // Nobody is exchanged who leaves: how he walks on is not seen.
+            self.conclude(pair, log.min(0.0), out);
         }
         let some_left = !over.is_empty();
         for (id, event) in over {
@@ -793,15 +775,6 @@ impl Tracking {
     /// All tracks with a fix within the last two minutes and not merged away, in order of id.
     pub fn tracks(&self) -> Vec<TrackId> {
         self.people.keys().copied().collect()
-    }
-}
-
-/// By so much, as a log, two who met must be likelier each other to be exchanged.
-fn exchange_log(met: &Encounter) -> f64 {
-    if met.was_crowded() {
-        SWAP_LOG_CROWDED
-    } else {
-        SWAP_LOG
     }
 }
 

@@ -289,6 +289,11 @@ impl Expected<'_> {
         (dx * dx / sx + dy * dy / sy, metres)
     }
 
+    /// For how long he has not been seen.
+    pub(super) fn unseen(&self, at: Timestamp) -> TimeDelta {
+        at - self.person.last_seen
+    }
+
     pub(super) fn looks_like(&self, sight: &Sight) -> Option<f64> {
         cosine(&self.person.embedding, &sight.embedding)
     }

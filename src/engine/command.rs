@@ -47,7 +47,13 @@ impl Engine {
         } = &mut self.state;
         match command {
             Command::RestockBegin { shelf, .. } => fusion.on_restock(shelf, at, true),
-            Command::RestockEnd { shelf, .. } => fusion.on_restock(shelf, at, false),
+            Command::RestockEnd { shelf, .. } => {
+                let begin = fusion.restocked_since(shelf);
+                fusion.on_restock(shelf, at, false);
+                if let Some(begin) = begin {
+                    self.on_restocked(at, shelf, begin);
+                }
+            }
             Command::PriceSet { gtin, price, .. } => baskets.set_price(gtin, price),
             Command::VisitClose { visit, .. } => {
                 let mut changes = Vec::new();

@@ -7,6 +7,7 @@ mod command;
 mod outage;
 pub mod snapshot;
 mod source;
+mod staff;
 pub mod succession;
 
 use std::collections::VecDeque;

@@ -43,6 +43,13 @@ impl Fusion {
         self.meetings.push(meeting);
     }
 
+    /// The meetings of a visit.
+    pub fn meetings_of(&self, visit: VisitId) -> impl Iterator<Item = &Meeting> {
+        self.meetings
+            .iter()
+            .filter(move |m| m.visits.contains(&visit))
+    }
+
     /// What tags say of the meetings of a visit that has left, the earliest first.
     pub fn judge(&self, store: &Store, tracking: &Tracking, visit: VisitId) -> Vec<Verdict> {
         let ours = self.meetings.iter().filter(|m| m.visits.contains(&visit));

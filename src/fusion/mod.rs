@@ -246,6 +246,12 @@ impl Fusion {
         }
     }
 
+    /// Since when staff have been restocking a shelf.
+    pub fn restocked_since(&self, shelf: ShelfIx) -> Option<Timestamp> {
+        let (begin, end) = self.restocks.get(&shelf)?;
+        end.is_none().then_some(*begin)
+    }
+
     /// The shelves that staff are restocking.
     pub fn restocked(&self) -> impl Iterator<Item = ShelfIx> {
         let begun = self.restocks.iter().filter(|(_, (_, end))| end.is_none());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::person::{Expected, Person, Sight};
-use crate::units::{TimeDelta, Timestamp};
+use crate::units::Timestamp;
 
 /// Costs above this are no match.
 const GATE: f64 = 14.0;
@@ -13,25 +13,18 @@ const GATE_M: f64 = 1.6;
 /// Somebody who may not be there at all must fit a sight by so much better than somebody who is.
 const TENTATIVE: f64 = 3.0;
 
-/// A weak sight is nobody who has not been seen for so long: detectors see people who are hardly
-/// there, and people who are not (ByteTrack, ECCV 2022, keeps lost tracks out of its second round).
-const WEAK: f64 = 0.5;
-const UNSEEN: TimeDelta = TimeDelta::from_millis(500);
-
 /// For each sight the place of its person; the last people, from `certain` on, are tentative.
-/// `more` is what else speaks against a person's being a sight, by the person's place.
 pub(super) fn best(
     people: &[&Person],
     certain: usize,
     sights: &[Sight],
     at: Timestamp,
-    more: impl Fn(usize, &Sight) -> f64,
 ) -> Vec<Option<usize>> {
     let expected: Vec<Expected<'_>> = people.iter().map(|p| p.expected(at)).collect();
     let cost = |person: &Expected<'_>, sight: &Sight| {
         let (squared, metres) = person.distance(sight);
         let near = metres < GATE_M && squared < GATE;
-        if !near || (sight.score < WEAK && person.unseen(at) > UNSEEN) {
+        if !near {
             return None;
         }
         let looks = person
@@ -44,7 +37,7 @@ pub(super) fn best(
         let numbered = expected.iter().enumerate();
         let near = numbered.filter_map(|(i, p)| {
             let doubt = if i < certain { 0.0 } else { TENTATIVE };
-            cost(p, s).map(|c| (i, c + doubt + more(i, s)))
+            cost(p, s).map(|c| (i, c + doubt))
         });
         near.collect()
     };

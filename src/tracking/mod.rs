@@ -137,9 +137,6 @@ const BESIDE_FOR: TimeDelta = TimeDelta::from_millis(1_200);
 const LOST_BESIDE: TimeDelta = TimeDelta::from_millis(2_000);
 /// People nearer than this for seconds, never seen as two by one camera, are one, metres.
 const TOGETHER_M: f64 = 1.2;
-/// A sight so much further inside than somebody on the threshold, metres, is his at this cost.
-const DEEPER_M: f64 = 0.3;
-const TURNS_BACK: f64 = 3.0;
 /// People do not stand as near as this for long, metres.
 const UPON_M: f64 = 0.3;
 /// Who is so near another and never seen beside him for so long is he.
@@ -148,6 +145,8 @@ const ONE: TimeDelta = TimeDelta::from_millis(2_500);
 const GONE_BEFORE: TimeDelta = TimeDelta::from_millis(8_000);
 /// Frames in which one camera saw two people that prove them two for good.
 const PROOF_FRAMES: u32 = 12;
+/// Two who parted are exchanged where the log odds that they are each other are above this.
+const EXCHANGE_LOG: f64 = 1.0;
 /// Who is this near the edge of the floor stands at its threshold, metres.
 const THRESHOLD_M: f64 = 0.45;
 /// Who walks up to a threshold and back has come from this much further inside, metres.
@@ -250,13 +249,7 @@ impl Tracking {
         let ids: Vec<TrackId> = self.people.keys().copied().collect();
         let people = self.people.values().chain(&self.tentative);
         let all: Vec<&Person> = people.collect();
-        let leaving: Vec<Option<f64>> = all.iter().map(|p| self.floor.leaves_at(p)).collect();
-        // Who is on his way out is seen no more rather than further inside.
-        let inside = |person: usize, sight: &Sight| match leaving[person] {
-            Some(depth) if self.floor.depth(sight.place.at) > depth + DEEPER_M => TURNS_BACK,
-            _ => 0.0,
-        };
-        let chosen = assign::best(&all, ids.len(), sights, at, inside);
+        let chosen = assign::best(&all, ids.len(), sights, at);
         for (sight, place) in sights.iter().zip(&chosen) {
             let person = place.and_then(|p| self.people.get(ids.get(p)?));
             if !person.is_some_and(|p| p.has_walked() || p.cameras_lately(at) >= 2) {
@@ -335,7 +328,7 @@ impl Tracking {
                 if distance > encounter::PARTED_M && met.is_over(at) {
                     let (since, log) = (met.since(), met.swapped_log(Some(at), pa, pb));
                     self.conclude((*a, *b), log, out);
-                    if log > 0.0 {
+                    if log > EXCHANGE_LOG {
                         self.swap(*a, *b, since);
                         places[i] = self.people[a].position_at(at);
                         places[j] = self.people[b].position_at(at);
@@ -348,14 +341,13 @@ impl Tracking {
             .retain(|(a, b), _| people.contains_key(a) && people.contains_key(b));
     }
 
-    /// An encounter is over, and these are the log odds that the two are each other: tells how
-    /// likely it is that they are taken for each other from now on.
+    /// An encounter is over, and these are the log odds that the two are each other, who are exchanged
+    /// or not: tells how likely it is that they are taken for each other from now on.
     fn conclude(&mut self, pair: (TrackId, TrackId), log: f64, out: &mut Vec<TrackEvent>) {
         let Some(met) = self.encounters.remove(&pair) else {
             return;
         };
-        // Those who are likelier each other are exchanged.
-        let wrong = -log.abs();
+        let wrong = if log > EXCHANGE_LOG { -log } else { log };
         self.note_staff(pair, met.since(), wrong);
         let mistaken = 1.0 / (1.0 + libm::exp(-wrong));
         let both = [(pair.0, pair.1), (pair.1, pair.0)];
@@ -397,15 +389,11 @@ impl Tracking {
             if !by_staff_door {
                 continue;
             }
-            let theirs = self.met_staff.iter();
-            let theirs = theirs.filter(|m| m.shopper == *track && self.is_alive(m.staff));
-            let likeliest = theirs.max_by(|a, b| {
-                let order = a.swapped.total_cmp(&b.swapped);
-                order.then(a.since.cmp(&b.since))
-            });
-            if let Some(met) = likeliest.copied() {
-                self.swap(met.shopper, met.staff, met.since);
-                self.met_staff.retain(|m| *m != met);
+            if let Some((staff, since)) = self.met_staff(*track) {
+                self.swap(*track, staff, since);
+                let same =
+                    |m: &MetStaff| m.shopper == *track && m.staff == staff && m.since == since;
+                self.met_staff.retain(|m| !same(m));
                 exchanged = true;
             }
         }
@@ -434,6 +422,23 @@ impl Tracking {
                 kept.insert(track, person);
             }
         }
+    }
+
+    /// Whom of the staff who come by a door of their own a shopper is likeliest to have been exchanged
+    /// with, and when they met.
+    pub fn met_staff(&self, shopper: TrackId) -> Option<(TrackId, Timestamp)> {
+        let theirs = self.met_staff.iter();
+        let theirs = theirs.filter(|m| m.shopper == shopper && self.is_alive(m.staff));
+        let likeliest = theirs.max_by(|a, b| {
+            let order = a.swapped.total_cmp(&b.swapped);
+            order.then(a.since.cmp(&b.since))
+        });
+        likeliest.map(|m| (m.staff, m.since))
+    }
+
+    /// When somebody was first seen.
+    pub fn began_at(&self, track: TrackId) -> Option<Timestamp> {
+        self.people.get(&track).map(Person::first_seen)
     }
 
     /// Whether a track goes on.
@@ -555,12 +560,7 @@ impl Tracking {
 
     /// Two tracks go on in one place, and no camera sees two: one of them has gone out before and
     /// been given what was seen of the other since.
-    fn end_shadow(
-        &mut self,
-        pair: [TrackId; 2],
-        since: Timestamp,
-        out: &mut Vec<TrackEvent>,
-    ) {
+    fn end_shadow(&mut self, pair: [TrackId; 2], since: Timestamp, out: &mut Vec<TrackEvent>) {
         let people = &self.people;
         let went = |track: &TrackId| {
             let before = (since - GONE_BEFORE, since);
@@ -700,7 +700,7 @@ impl Tracking {
             };
             let log = self.encounters[&pair].swapped_log(None, a, b);
             // Nobody is exchanged who leaves: how he walks on is not seen.
-            self.conclude(pair, log.min(0.0), out);
+            self.conclude(pair, log.min(EXCHANGE_LOG), out);
         }
         let some_left = !over.is_empty();
         for (id, event) in over {

@@ -289,11 +289,6 @@ impl Expected<'_> {
         (dx * dx / sx + dy * dy / sy, metres)
     }
 
-    /// For how long he has not been seen.
-    pub(super) fn unseen(&self, at: Timestamp) -> TimeDelta {
-        at - self.person.last_seen
-    }
-
     pub(super) fn looks_like(&self, sight: &Sight) -> Option<f64> {
         cosine(&self.person.embedding, &sight.embedding)
     }
@@ -474,11 +469,15 @@ impl Person {
 
     /// Two people, each with the other's walk after an instant.
     pub(super) fn swapped(mut a: Self, mut b: Self, since: Timestamp) -> (Self, Self) {
+        // How tall each is was learned for the most part before, or after.
+        let before = |p: &Self| since - p.first.0 > p.last_seen - since;
+        if before(&a) && before(&b) {
+            std::mem::swap(&mut a.stature, &mut b.stature);
+        }
         std::mem::swap(&mut a.first, &mut b.first);
         std::mem::swap(&mut a.roamed, &mut b.roamed);
         std::mem::swap(&mut a.been_inside, &mut b.been_inside);
         std::mem::swap(&mut a.hits, &mut b.hits);
-        std::mem::swap(&mut a.stature, &mut b.stature);
         let split = |p: &Self| p.fixes.partition_point(|f| f.at < since);
         let (after_a, after_b) = (split(&a), split(&b));
         let late_a = a.fixes.split_off(after_a);

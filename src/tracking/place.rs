@@ -204,16 +204,6 @@ impl Floor {
         Some((person.last_seen() + way, zone))
     }
 
-    /// How far inside somebody is, metres, who stands on the threshold of a way out after he has been
-    /// inside.
-    pub(super) fn leaves_at(&self, person: &Person) -> Option<f64> {
-        let position = person.position();
-        let mut exits = self.exits.iter();
-        let near = person.been_inside && exits.any(|(_, p)| p.distance(position) < 0.1);
-        let depth = self.depth(position);
-        (near && depth < THRESHOLD_M).then_some(depth)
-    }
-
     /// When and through which zone somebody went out, if within a span he was on its threshold.
     pub(super) fn was_at_exit(
         &self,
@@ -227,9 +217,7 @@ impl Floor {
                 .map(|(z, _)| *z)
         };
         let fixes = person.fixes(from, to);
-        fixes
-            .filter_map(|f| Some((f.at, out(f.position)?)))
-            .last()
+        fixes.filter_map(|f| Some((f.at, out(f.position)?))).last()
     }
 
     /// How far inside the hull a point lies, metres.

@@ -96,7 +96,12 @@ fn plans(column: Column, harsh: bool, kiosks: &[usize], halls: &[usize]) -> Vec<
             kiosk,
             seed: seed + i as u64,
             visits,
-            crowd: crowd * if kiosk { day::KIOSK_CROWD } else { day::HALL_CROWD },
+            crowd: crowd
+                * if kiosk {
+                    day::KIOSK_CROWD
+                } else {
+                    day::HALL_CROWD
+                },
         })
         .collect()
 }

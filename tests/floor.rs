@@ -59,24 +59,31 @@ fn seen(store: &Store, camera: usize, people: &[Option<Point>]) -> Option<Detect
     })
 }
 
-/// Who left by which zone, in the shop of `config/shop`, ten frames a second for a minute.
-fn left(walks: &[&Walk]) -> Vec<(TrackId, ZoneIx)> {
+/// What is found in the shop of `config/shop` of people as each of its cameras sees them at a tick,
+/// ten frames a second for a minute.
+fn watched(people: impl Fn(usize, i32) -> Vec<Option<Point>>) -> Vec<TrackEvent> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/shop/store.toml");
     let store = load(&folder).unwrap().store;
     let mut tracking = Tracking::new(&store);
     let mut events = Vec::new();
     for tick in 0..600 {
         let t = f64::from(tick) / 10.0;
-        let people: Vec<Option<Point>> = walks.iter().map(|walk| place(walk, t)).collect();
         while let Some(due) = tracking.deadline().filter(|due| *due <= at(t)) {
             tracking.on_timeout(&store, due, &mut events);
         }
         for camera in 0..store.cameras.len() {
-            if let Some(seen) = seen(&store, camera, &people) {
+            if let Some(seen) = seen(&store, camera, &people(camera, tick)) {
                 tracking.on_detections(&store, at(t), at(t), &seen, &mut events);
             }
         }
     }
+    events
+}
+
+/// Who left by which zone.
+fn left(walks: &[&Walk]) -> Vec<(TrackId, ZoneIx)> {
+    let places = |t: f64| walks.iter().map(move |walk| place(walk, t));
+    let events = watched(|_, tick| places(f64::from(tick) / 10.0).collect());
     let gone = |event: &TrackEvent| match event {
         TrackEvent::Left { track, zone, .. } => Some((*track, *zone)),
         _ => None,
@@ -110,4 +117,41 @@ fn who_goes_out_by_the_staff_s_door_after_he_met_one_of_them_is_that_one() {
     let mut gone = left(&[&shopper, &staff]);
     gone.sort();
     assert_eq!(gone, [(TrackId(1), WAY_OUT), (TrackId(2), BACK)]);
+}
+
+#[test]
+fn a_poster_by_the_door_is_nobody() {
+    // A camera takes it for somebody in every eighth frame, and the shopper comes late.
+    let late = |(t, x, y): &(f64, f64, f64)| (t + 30.0, *x, *y);
+    let shopper: Vec<(f64, f64, f64)> = IN.iter().chain(&OUT).map(late).collect();
+    let events = watched(|camera, tick| {
+        let poster = (camera == 0 && tick % 8 == 0).then(|| Point::new(1.2, 0.9));
+        vec![place(&shopper, f64::from(tick) / 10.0), poster]
+    });
+    let told = |event: &TrackEvent| match event {
+        TrackEvent::Began { at: began, .. } => format!("began {}", (*began - at(0.0)).as_secs()),
+        TrackEvent::Left { zone, .. } => format!("left by {zone:?}"),
+        other => format!("{other:?}"),
+    };
+    let told: Vec<String> = events.iter().map(told).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("began 31"), "{told:?}");
+    assert_eq!(told[1], format!("left by {WAY_OUT:?}"));
+}
+
+#[test]
+fn who_walks_on_after_two_have_stopped_is_no_more_the_one_who_came() {
+    let stands = [(3.0, 0.75, 1.5), (7.0, 4.0, 3.0), (19.0, 4.0, 3.0)];
+    let first = [&[(1.0, 0.75, 0.2)][..], &stands, &OUT[1..]].concat();
+    // He comes up to her in the direction in which she goes on later.
+    let second = [
+        (10.0, 0.75, 0.2),
+        (12.0, 0.75, 1.5),
+        (17.0, 3.6, 2.9),
+        (45.0, 3.6, 2.9),
+        (52.0, 9.2, 1.5),
+        (54.0, 9.2, 0.1),
+    ];
+    let gone = left(&[&first, &second]);
+    assert_eq!(gone, [(TrackId(1), WAY_OUT), (TrackId(2), WAY_OUT)]);
 }

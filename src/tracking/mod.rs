@@ -135,6 +135,8 @@ const BESIDE_M: f64 = 1.8;
 const BESIDE_FOR: TimeDelta = TimeDelta::from_millis(1_200);
 /// As long as he was lost no longer ago.
 const LOST_BESIDE: TimeDelta = TimeDelta::from_millis(2_000);
+/// Who is not seen for so long may be anywhere.
+const LOST: TimeDelta = TimeDelta::from_millis(1_000);
 /// People nearer than this for seconds, never seen as two by one camera, are one, metres.
 const TOGETHER_M: f64 = 1.2;
 /// People do not stand as near as this for long, metres.
@@ -252,7 +254,8 @@ impl Tracking {
         let chosen = assign::best(&all, ids.len(), sights, at);
         for (sight, place) in sights.iter().zip(&chosen) {
             let person = place.and_then(|p| self.people.get(ids.get(p)?));
-            if !person.is_some_and(|p| p.has_walked() || p.cameras_lately(at) >= 2) {
+            let somebody = person.is_some_and(|p| p.has_walked() || p.cameras_lately(at) >= 2);
+            if !somebody && !self.may_be_known(sight, at) {
                 self.stills[camera.index()].learn(at, sight.bbox);
             }
             if let Some(id) = place.and_then(|p| ids.get(p))
@@ -278,6 +281,14 @@ impl Tracking {
                 None => {}
             }
         }
+    }
+
+    /// Whether a sight may be of somebody known: he is near, or somebody has been lost.
+    fn may_be_known(&self, sight: &Sight, at: Timestamp) -> bool {
+        let mut walked = self.people.values().filter(|p| p.has_walked());
+        walked.any(|p| {
+            at - p.last_seen() > LOST || p.position_at(at).distance(sight.place.at) < BESIDE_M
+        })
     }
 
     /// Somebody who may be there is seen again; it counts whether the nearest person was seen in
@@ -481,7 +492,7 @@ impl Tracking {
             let at_door = self
                 .floor
                 .can_enter(person.first_position(), person.first_seen())
-                && (moved || person.hits() >= 25);
+                && (moved || person.stands_long());
             let staff = self.floor.near_staff_door(person.first_position()) && moved;
             // Nobody can come to be inside but through a door: only long proof makes somebody
             // whose coming was missed.

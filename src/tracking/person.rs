@@ -305,6 +305,7 @@ impl Expected<'_> {
     }
 }
 
+const STANDS_LONG: TimeDelta = TimeDelta::from_millis(16_000);
 /// Somebody has walked who was this far from where he was first, metres.
 const WALKED_M: f64 = 1.0;
 const FIX_SPACING: TimeDelta = TimeDelta::from_millis(90);
@@ -362,6 +363,12 @@ impl Person {
 
     pub(super) fn first_position(&self) -> Point {
         self.first.1
+    }
+
+    /// Whether he is somebody though he has not moved: seen often and by two cameras, or for longer
+    /// than it takes to learn what one camera alone mistakes for people.
+    pub(super) fn stands_long(&self) -> bool {
+        self.hits >= 25 && (self.cameras.len() >= 2 || self.age() > STANDS_LONG)
     }
 
     /// Whether he has been somewhere else: what never moves may be nobody.

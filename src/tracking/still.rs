@@ -115,16 +115,25 @@ mod tests {
     }
 
     #[test]
-    fn who_walks_by_is_no_thing() {
+    fn who_walks_by_is_no_thing_and_what_was_learned_is_kept() {
         let mut stills = Stills::default();
+        let poster = BBox::new(500.0, 20.0, 540.0, 110.0);
+        for n in 0..20 {
+            stills.learn(at(f64::from(n)), poster);
+        }
+        // People of all sizes, nowhere twice within seconds.
         for n in 0..400 {
-            let x = f64::from(n % 100) * 5.0;
-            stills.learn(at(f64::from(n) * 0.1), BBox::new(x, 50.0, x + 60.0, 250.0));
+            let x = f64::from(n % 37) * 12.0;
+            let tall = 80.0 + f64::from(n % 11) * 15.0;
+            let bbox = BBox::new(x, 200.0 - tall / 2.0, x + tall / 3.0, 200.0 + tall / 2.0);
+            let now = at(20.0 + f64::from(n) * 0.1);
+            assert!(!stills.knows(now, bbox), "{n}");
+            stills.learn(now, bbox);
         }
         assert!(stills.boxes.len() <= BOXES_MAX);
-        // One who is held for a thing where others stood before must have stood there for long.
-        let walked = BBox::new(250.0, 50.0, 310.0, 250.0);
-        assert!(stills.boxes.iter().all(|s| s.hits < 40));
-        assert!(!stills.knows(at(40.0), walked) || stills.boxes.iter().any(Still::is_learned));
+        assert!(stills.knows(at(61.0), poster));
+        // The wall is bare for an hour: it is forgotten.
+        stills.learn(at(4_000.0), BBox::new(0.0, 0.0, 50.0, 100.0));
+        assert!(!stills.knows(at(4_000.0), poster));
     }
 }

@@ -883,6 +883,26 @@ fn a_damaged_chunk_loses_its_own_messages_alone() {
     }
 }
 
+#[test]
+fn a_hole_in_a_recording_is_as_a_box_that_was_away() {
+    let [_, mut file] = in_chunks();
+    let events = |file: &[u8]| {
+        let recording = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(recording.path(), file).unwrap();
+        let path = recording.path().to_str().unwrap();
+        let (_, text) = basketd(&["replay", path, "--store", KIOSK_STORE, "--events", "-"]);
+        text
+    };
+    assert!(!events(&file).contains("box-away"));
+    let second = chunks(&file)[1].end - 20;
+    file[second] ^= 1;
+    let text = events(&file);
+    assert!(
+        text.contains("box-away") && text.contains("the recording is damaged here"),
+        "{text}"
+    );
+}
+
 /// One sentence says what twenty reasons do not.
 #[test]
 fn the_store_file_of_another_shop_is_told_last() {

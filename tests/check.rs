@@ -341,6 +341,14 @@ fn all_problems_come_in_one_run() {
 }
 
 #[test]
+fn one_scale_is_not_two() {
+    let twin = "\n[[scale]]\nid = \"twin\"\nshelf = \"g1-s1\"\nsource = \"hid:0922:8009\"\n";
+    let told = messages(read(&format!("{STORE}{twin}"), CATALOG, TAGS));
+    let says = |one: &String| one.ends_with("`source`: scale `p1` has the same");
+    assert!(told.iter().any(says), "{told:?}");
+}
+
+#[test]
 fn files_of_other_systems_are_read() {
     let store = format!("\u{feff}{}", STORE.replace('\n', "\r\n"));
     let catalog = format!("\u{feff}{}", CATALOG.replace('\n', "\r\n"));

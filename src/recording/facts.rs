@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mcap::records::Record;
 
 use super::records::records;
-use super::{Notices, RecordingError, read_file};
+use super::{Notices, Read, RecordingError, read_file};
 
 /// What the files say of themselves, all together.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,8 @@ pub struct Facts {
     pub metadata: BTreeMap<String, String>,
     pub attachments: Vec<(String, u64)>,
     pub notices: Notices,
+    /// Where messages are missing that a damaged chunk held: the log time of the last before.
+    pub holes: Vec<u64>,
 }
 
 /// One file.
@@ -80,7 +82,13 @@ fn file_facts(path: &Path, facts: &mut Facts) -> Result<(), RecordingError> {
     let mut notices = Notices::new();
     let (topics, messages) = (&mut facts.topics, &mut facts.messages);
     let (first, last) = (&mut facts.first, &mut facts.last);
-    read_file(path, &mut channels, &mut notices, &mut |m| {
+    let holes = &mut facts.holes;
+    read_file(path, &mut channels, &mut notices, &mut |read| {
+        let Read::Message(m) = read else {
+            // What is missing at the very beginning nobody has begun to miss.
+            holes.extend(file_first.map(|_| latest));
+            return;
+        };
         file.ordered &= m.log_time >= latest;
         latest = latest.max(m.log_time);
         file.bytes += m.payload.len() as u64;

@@ -19,7 +19,7 @@ use mcap::records::Record;
 
 use self::declared::{Declaration, Known};
 pub use self::facts::{Facts, Topic, facts};
-use self::records::records;
+use self::records::{HOLE, records};
 
 /// The longest record that is read, bytes: a chunk with some seconds of frames is far below.
 pub const RECORD_MAX: usize = 512 << 20;
@@ -97,7 +97,11 @@ pub fn read_parts(
     let mut channels = Channels::default();
     for (path, file) in paths.iter().zip(&facts.files) {
         each(Part::File(path));
-        let mut message = |m: &Message<'_>| each(Part::Message(m));
+        let mut message = |read: Read<'_>| {
+            if let Read::Message(m) = read {
+                each(Part::Message(m));
+            }
+        };
         if file.ordered {
             read_file(path, &mut channels, &mut notices, &mut message)?;
         } else {
@@ -111,7 +115,11 @@ pub fn read_parts(
 pub fn stream(path: &Path, each: &mut dyn FnMut(&Message<'_>)) -> Result<Notices, RecordingError> {
     let mut notices = Notices::new();
     let mut channels = Channels::default();
-    read_file(path, &mut channels, &mut notices, &mut |m| each(m))?;
+    read_file(path, &mut channels, &mut notices, &mut |read| {
+        if let Read::Message(m) = read {
+            each(m);
+        }
+    })?;
     Ok(notices)
 }
 
@@ -120,7 +128,7 @@ fn read_sorted(
     bytes: u64,
     channels: &mut Channels,
     notices: &mut Notices,
-    each: &mut impl FnMut(&Message<'_>),
+    each: &mut impl FnMut(Read<'_>),
 ) -> Result<(), RecordingError> {
     if bytes > SORTED_MAX {
         return Err(RecordingError::TooLargeToSort {
@@ -129,7 +137,8 @@ fn read_sorted(
         });
     }
     let mut all: Vec<(u64, u64, usize, Vec<u8>)> = Vec::new();
-    read_file(path, channels, notices, &mut |m: &Message<'_>| {
+    read_file(path, channels, notices, &mut |read: Read<'_>| {
+        let Read::Message(m) = read else { return };
         all.push((
             m.log_time,
             m.publish_time,
@@ -143,12 +152,12 @@ fn read_sorted(
         let Some(channel) = channels.known.get(*number) else {
             continue;
         };
-        each(&Message {
+        each(Read::Message(&Message {
             log_time: *log_time,
             publish_time: *publish_time,
             channel,
             payload,
-        });
+        }));
     }
     Ok(())
 }
@@ -179,11 +188,18 @@ impl Channels {
     }
 }
 
+/// What comes of a file.
+enum Read<'a> {
+    Message(&'a Message<'a>),
+    /// Messages are missing here: what held them is damaged.
+    Hole,
+}
+
 fn read_file(
     path: &Path,
     channels: &mut Channels,
     notices: &mut Notices,
-    each: &mut impl FnMut(&Message<'_>),
+    each: &mut impl FnMut(Read<'_>),
 ) -> Result<(), RecordingError> {
     let mut known = Known::of_summary(path);
     let mut numbers: BTreeMap<u16, usize> = BTreeMap::new();
@@ -203,15 +219,16 @@ fn read_file(
                 Some(number)
             });
             match number.and_then(|number| channels.known.get(number)) {
-                Some(channel) => each(&Message {
+                Some(channel) => each(Read::Message(&Message {
                     log_time: header.log_time,
                     publish_time: header.publish_time,
                     channel,
                     payload: &data,
-                }),
+                })),
                 None => orphans += 1,
             }
         }
+        Record::Unknown { opcode: HOLE, .. } => each(Read::Hole),
         _ => {}
     })?;
     if orphans > 0 {

@@ -9,6 +9,9 @@ use mcap::sans_io::linear_reader::{LinearReadEvent, LinearReader, LinearReaderOp
 
 use super::{Notices, RECORD_MAX, RecordingError};
 
+/// What is given in place of records that are left out; the format leaves this number to its users.
+pub(super) const HOLE: u8 = 0xff;
+
 /// Opcode and length before each record.
 const RECORD_HEAD: u64 = 9;
 const MAGIC: u64 = 8;
@@ -124,7 +127,12 @@ fn chunk(
     notices: &mut Notices,
     each: &mut dyn FnMut(Record<'_>),
 ) {
-    let mut lose = |why: String| {
+    let hole = || Record::Unknown {
+        opcode: HOLE,
+        data: std::borrow::Cow::Borrowed(&[]),
+    };
+    let mut lose = |why: String, each: &mut dyn FnMut(Record<'_>)| {
+        each(hole());
         note(
             notices,
             format!("{shown}: damaged chunk at byte {offset}, left out: {why}"),
@@ -133,13 +141,14 @@ fn chunk(
     let header = match mcap::parse_record(op::CHUNK, data) {
         Ok(Record::Chunk { header, .. }) => header,
         Ok(_) => return,
-        Err(e) => return lose(e.to_string()),
+        Err(e) => return lose(e.to_string(), each),
     };
     if header.uncompressed_size > RECORD_MAX as u64 {
-        return lose(format!(
+        let why = format!(
             "{} bytes uncompressed; {RECORD_MAX} are read",
             header.uncompressed_size
-        ));
+        );
+        return lose(why, each);
     }
     // The sum is checked before any record is given: a damaged number looks like any other.
     let options = LinearReaderOptions::default()
@@ -151,13 +160,16 @@ fn chunk(
     let mut whole = (&[op::CHUNK][..]).chain(&length[..]).chain(data);
     let (told, damage) = linear(options, &mut whole, each);
     match damage {
-        Some(why) if told == 0 => lose(why),
-        Some(why) => note(
-            notices,
-            format!(
-                "{shown}: damaged chunk at byte {offset}, {told} records of it are read: {why}"
-            ),
-        ),
+        Some(why) if told == 0 => lose(why, each),
+        Some(why) => {
+            each(hole());
+            note(
+                notices,
+                format!(
+                    "{shown}: damaged chunk at byte {offset}, {told} records of it are read: {why}"
+                ),
+            );
+        }
         None => {}
     }
 }

@@ -1,6 +1,6 @@
 //! Feeds messages to the engine in their order and writes what it says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::basket::event::Event;
 use crate::clock::Stopwatch;
 use crate::engine::{Engine, Input, Output};
 use crate::ids::CameraIx;
-use crate::observation::{Detections, Observation, Sensed};
+use crate::observation::{Detections, Observation, Sensed, SourceReport};
 use crate::outbox::Row;
 use crate::recording::{Facts, Message};
 use crate::store::Store;
@@ -71,6 +71,8 @@ pub(super) struct Player {
     /// The number of the journal's file that is played.
     file: Option<u64>,
     failed: Option<std::io::Error>,
+    /// Where messages are missing in the recording, the next first: the log times before.
+    holes: VecDeque<u64>,
 }
 
 struct Pace {
@@ -160,6 +162,7 @@ impl Player {
             first_file: true,
             file: None,
             failed: None,
+            holes: VecDeque::from(facts.holes.clone()),
         }
     }
 
@@ -239,6 +242,9 @@ impl Player {
 
     pub(super) fn take(&mut self, message: &Message<'_>) {
         let at = Timestamp::from_nanos(message.log_time);
+        while let Some(before) = self.holes.pop_front_if(|before| *before < message.log_time) {
+            self.on_hole(at, Timestamp::from_nanos(before));
+        }
         let published = Timestamp::from_nanos(message.publish_time);
         let captured_at = capture_time(at, published).unwrap_or(at);
         self.summary.on_message(at);
@@ -268,6 +274,22 @@ impl Player {
                 .summary
                 .lose(&format!("{}: {why}", message.channel.topic), 1),
         }
+    }
+
+    /// A damaged recording is as a box that was away.
+    fn on_hole(&mut self, at: Timestamp, before: Timestamp) {
+        let lost = (at - before).as_micros() / 1_000;
+        self.push(
+            Step::Input(
+                at,
+                Input::Source(SourceReport::Gap {
+                    source: "box".to_owned(),
+                    lost: lost.try_into().unwrap_or(0),
+                    reason: "the recording is damaged here".to_owned(),
+                }),
+            ),
+            None,
+        );
     }
 
     fn on_input(&mut self, at: Timestamp, input: Input) {

@@ -63,7 +63,13 @@ impl Sensors {
         let shelf = shelf.map(ShelfIx);
         let (from, to) = layout.stretch(&mut fields, shelf);
         let forms = ScaleSource::FORMS;
+        let address = fields.value("source").map(Spanned::span);
         let source = source(&mut fields, "source", ScaleSource::parse, forms);
+        let twin = self.scales.iter().find(|one| one.source == source);
+        if let (Some(twin), Some(span)) = (twin.filter(|_| source != ScaleSource::None), address) {
+            let what = format!("`source`: scale `{}` has the same", twin.id);
+            fields.report().at(&span, what);
+        }
         self.live.scales.push(live::scale(&mut fields, &source));
         self.scales.push(Scale {
             id,

@@ -137,6 +137,8 @@ const BESIDE_FOR: TimeDelta = TimeDelta::from_millis(1_200);
 const LOST_BESIDE: TimeDelta = TimeDelta::from_millis(2_000);
 /// Who is not seen for so long may be anywhere.
 const LOST: TimeDelta = TimeDelta::from_millis(1_000);
+/// Among more people than this some are mistaken for others.
+const FEW: usize = 3;
 /// People nearer than this for seconds, never seen as two by one camera, are one, metres.
 const TOGETHER_M: f64 = 1.2;
 /// People do not stand as near as this for long, metres.
@@ -283,9 +285,13 @@ impl Tracking {
         }
     }
 
-    /// Whether a sight may be of somebody known: he is near, or somebody has been lost.
+    /// Whether a sight may be of somebody known: he is near, somebody has been lost, or there are many
+    /// of whom one may have been.
     fn may_be_known(&self, sight: &Sight, at: Timestamp) -> bool {
         let mut walked = self.people.values().filter(|p| p.has_walked());
+        if walked.clone().nth(FEW).is_some() {
+            return true;
+        }
         walked.any(|p| {
             at - p.last_seen() > LOST || p.position_at(at).distance(sight.place.at) < BESIDE_M
         })

@@ -18,6 +18,8 @@ const LAST: TimeDelta = TimeDelta::from_millis(1_000);
 const STEP: TimeDelta = TimeDelta::from_millis(500);
 /// A shorter time says nothing.
 const SHORTEST: TimeDelta = TimeDelta::from_millis(3_000);
+/// Who passed each other clearly apart was not exchanged: the word came from somewhere else.
+const PLAUSIBLE: f64 = 0.005;
 /// Two who are first seen within this of each other can have been taken for each other at the door.
 const CAME_TOGETHER: TimeDelta = TimeDelta::from_millis(6_000);
 
@@ -105,7 +107,10 @@ impl Engine {
         let is_staff = |id: VisitId| baskets.visits.visit(id).is_some_and(|v| v.staff);
         let met = fusion.meetings_of(shopper).filter(|m| {
             let theirs = m.visits.iter().filter(|v| **v != shopper);
-            m.since <= before && m.tracks.contains(&track) && theirs.copied().any(is_staff)
+            m.since <= before
+                && m.seen > PLAUSIBLE
+                && m.tracks.contains(&track)
+                && theirs.copied().any(is_staff)
         });
         let likeliest = met.max_by(|a, b| a.seen.total_cmp(&b.seen).then(a.since.cmp(&b.since)));
         if let Some(meeting) = likeliest {

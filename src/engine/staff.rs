@@ -91,7 +91,7 @@ impl Engine {
             if fix.is_some_and(|f| front.distance(f.position) < THERE_M) {
                 there += 1.0;
             }
-            at = at + STEP;
+            at += STEP;
         }
         there / f64::max(all, 1.0)
     }

@@ -242,8 +242,10 @@ impl Player {
 
     pub(super) fn take(&mut self, message: &Message<'_>) {
         let at = Timestamp::from_nanos(message.log_time);
-        while let Some(before) = self.holes.pop_front_if(|before| *before < message.log_time) {
-            self.on_hole(at, Timestamp::from_nanos(before));
+        while let Some(before) = self.holes.front().filter(|t| **t < message.log_time) {
+            let before = Timestamp::from_nanos(*before);
+            self.holes.pop_front();
+            self.on_hole(at, before);
         }
         let published = Timestamp::from_nanos(message.publish_time);
         let captured_at = capture_time(at, published).unwrap_or(at);

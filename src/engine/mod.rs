@@ -19,9 +19,10 @@ use crate::basket::Baskets;
 use crate::basket::event::{Alert, Body, Event};
 use crate::basket::succession::PastVisit;
 use crate::basket::visits::VisitChange;
+use crate::fusion::met::Meeting;
 use crate::fusion::trace::Trace;
 use crate::fusion::{Decision, Fusion};
-use crate::ids::VisitId;
+use crate::ids::{TrackId, VisitId};
 use crate::insight::stock::Stock;
 use crate::observation::{Command, GateEvent, Observation, Sensed, SourceReport};
 use crate::presence::{Presence, TagEvent};
@@ -95,6 +96,19 @@ struct State {
     past: Vec<PastVisit>,
     /// The time of the last input.
     now: Option<Timestamp>,
+}
+
+impl State {
+    /// Two people were taken for each other since they met: they change places, with all that they
+    /// did since. Gives whose holdings change.
+    fn exchange(&mut self, store: &Store, meeting: &Meeting) -> Vec<VisitId> {
+        let [a, b] = meeting.tracks;
+        self.tracking.swap(a, b, meeting.since);
+        let reweighed = self.fusion.exchange(meeting);
+        self.baskets
+            .exchange(store, meeting, &self.tracking, &mut self.fusion);
+        reweighed
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -511,30 +525,23 @@ impl Engine {
     /// the two change places, and who has left follows anew.
     fn judge(&mut self, at: Timestamp, visit: VisitId) -> bool {
         let store = Arc::clone(&self.store);
-        let State {
-            fusion,
-            tracking,
-            baskets,
-            ..
-        } = &mut self.state;
+        let state = &mut self.state;
         let mut reweighed = Vec::new();
-        for verdict in fusion.judge(&store, tracking, visit) {
+        for verdict in state.fusion.judge(&store, &state.tracking, visit) {
             let meeting = verdict.meeting;
             // A basket that is closed is not opened again: somebody who walks on goes on as he was.
-            let open = |visit: &VisitId| baskets.is_open(*visit);
-            let may = meeting.visits.iter().all(open)
-                || !meeting.tracks.iter().any(|track| tracking.is_alive(*track));
+            let open = |visit: &VisitId| state.baskets.is_open(*visit);
+            let alive = |track: &TrackId| state.tracking.is_alive(*track);
+            let may = meeting.visits.iter().all(open) || !meeting.tracks.iter().any(alive);
             let exchange = may && verdict.mistaken > MISTAKEN;
-            if exchange {
-                let [a, b] = meeting.tracks;
-                tracking.swap(a, b, meeting.since);
-                reweighed.extend(fusion.exchange(&meeting));
-                baskets.exchange(&store, &meeting, tracking, fusion);
-                baskets.visits.revise(&meeting, 1.0 - verdict.mistaken);
+            let mistaken = if exchange {
+                reweighed.extend(state.exchange(&store, &meeting));
+                1.0 - verdict.mistaken
             } else {
-                baskets.visits.revise(&meeting, verdict.mistaken);
-            }
-            fusion.on_judged(&verdict, exchange);
+                verdict.mistaken
+            };
+            state.baskets.visits.revise(&meeting, mistaken);
+            state.fusion.on_judged(&verdict, exchange);
             if exchange {
                 // What later meetings mean depends on who is who.
                 break;

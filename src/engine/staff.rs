@@ -33,25 +33,25 @@ impl Engine {
             return;
         };
         let Some(meeting) = self.met_staff(begin, shopper, track) else {
-            // Staff who came by a door of their own have no visit.
-            if let Some((staff, since)) = self.state.tracking.met_staff(track) {
-                self.state.tracking.swap(track, staff, since);
-            }
+            self.exchange_unadmitted(begin, track);
             return;
         };
         let store = Arc::clone(&self.store);
-        let State {
-            fusion,
-            tracking,
-            baskets,
-            ..
-        } = &mut self.state;
-        let [a, b] = meeting.tracks;
-        tracking.swap(a, b, meeting.since);
-        let reweighed = fusion.exchange(&meeting);
-        baskets.exchange(&store, &meeting, tracking, fusion);
+        let reweighed = self.state.exchange(&store, &meeting);
+        // What tells of it has been used.
+        self.state.fusion.forget_meeting(&meeting);
         self.on_decisions(at, vec![Decision::Reweighed(reweighed)]);
         self.note_deadline();
+    }
+
+    /// The same with somebody of the staff who came by a door of their own and has no visit.
+    fn exchange_unadmitted(&mut self, before: Timestamp, track: TrackId) {
+        let tracking = &mut self.state.tracking;
+        let met = tracking.met_staff(track);
+        let met = met.filter(|m| m.since <= before && m.probability() > PLAUSIBLE);
+        if let Some(met) = met {
+            tracking.swap(track, met.staff, met.since);
+        }
     }
 
     /// The only shopper who was at a shelf all the time and yet at last, when nobody of the staff was.

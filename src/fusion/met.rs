@@ -110,6 +110,11 @@ impl Fusion {
         self.clusters.exchange(a, b, since)
     }
 
+    pub fn forget_meeting(&mut self, meeting: &Meeting) {
+        self.meetings
+            .retain(|m| m.since != meeting.since || m.tracks != meeting.tracks);
+    }
+
     /// Notes what a meeting has come to.
     pub fn on_judged(&mut self, verdict: &Verdict, exchanged: bool) {
         self.trace(|_| Trace::Judged(*verdict));
@@ -118,8 +123,7 @@ impl Fusion {
         };
         if exchanged {
             // What tells of it has been used.
-            self.meetings
-                .retain(|m| m.since != verdict.meeting.since || m.tracks != verdict.meeting.tracks);
+            self.forget_meeting(&verdict.meeting);
         } else if let Some(meeting) = self.meetings.iter_mut().find(same) {
             meeting.mistaken = verdict.mistaken;
         }

@@ -92,12 +92,19 @@ struct Apart {
 
 /// A meeting of a shopper with somebody who had come by a staff door.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct MetStaff {
+pub struct MetStaff {
     shopper: TrackId,
-    staff: TrackId,
-    since: Timestamp,
-    /// By how much, as a log, they were likelier each other afterwards.
+    pub staff: TrackId,
+    pub since: Timestamp,
+    /// Log odds that they have been each other since.
     swapped: f64,
+}
+
+impl MetStaff {
+    /// That they have been taken for each other since.
+    pub fn probability(&self) -> f64 {
+        1.0 / (1.0 + libm::exp(-self.swapped))
+    }
 }
 
 /// All tracks: those alive, and the recent past of each.
@@ -406,11 +413,9 @@ impl Tracking {
             if !by_staff_door {
                 continue;
             }
-            if let Some((staff, since)) = self.met_staff(*track) {
-                self.swap(*track, staff, since);
-                let same =
-                    |m: &MetStaff| m.shopper == *track && m.staff == staff && m.since == since;
-                self.met_staff.retain(|m| !same(m));
+            if let Some(met) = self.met_staff(*track) {
+                self.swap(met.shopper, met.staff, met.since);
+                self.met_staff.retain(|m| *m != met);
                 exchanged = true;
             }
         }
@@ -443,14 +448,14 @@ impl Tracking {
 
     /// Whom of the staff who come by a door of their own a shopper is likeliest to have been exchanged
     /// with, and when they met.
-    pub fn met_staff(&self, shopper: TrackId) -> Option<(TrackId, Timestamp)> {
+    pub fn met_staff(&self, shopper: TrackId) -> Option<MetStaff> {
         let theirs = self.met_staff.iter();
         let theirs = theirs.filter(|m| m.shopper == shopper && self.is_alive(m.staff));
         let likeliest = theirs.max_by(|a, b| {
             let order = a.swapped.total_cmp(&b.swapped);
             order.then(a.since.cmp(&b.since))
         });
-        likeliest.map(|m| (m.staff, m.since))
+        likeliest.copied()
     }
 
     /// When somebody was first seen.

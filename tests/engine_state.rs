@@ -15,10 +15,10 @@ use basketd::basket::succession::PastVisit;
 use basketd::engine::snapshot::ThawError;
 use basketd::engine::{Engine, Input, Output, Past};
 use basketd::gs1::Gtin;
-use basketd::ids::VisitId;
+use basketd::ids::{TrackId, VisitId};
 use basketd::recording::{facts, read};
-use basketd::store::Store;
-use basketd::units::{TimeDelta, Timestamp};
+use basketd::store::{Store, View};
+use basketd::units::{Point, TimeDelta, Timestamp};
 use basketd::wire::event::{Origin, encode};
 use basketd::wire::message::{Decoded, Route, decode, route};
 
@@ -60,6 +60,7 @@ fn message(store: &Store, seconds: f64, topic: &str, text: &str) -> Step {
         "/source" => Route::Source,
         "/gap" => Route::Gap,
         "/gate/door" => route(store, topic, "basketd.GateEvent", "json"),
+        "/camera/cam1/detections" => route(store, topic, "basketd.Detections", "json"),
         _ => route(store, topic, "basketd.TagRead", "json"),
     };
     match decode(store, &route, at(seconds), text.as_bytes()).unwrap() {
@@ -870,6 +871,91 @@ fn who_has_left_stands_nowhere() {
     // Reads at the gate ten seconds later are no longer his.
     let later = last.at + TimeDelta::from_secs(10.0);
     assert_eq!(tracking.fix_at(track, later), None);
+}
+
+/// Somebody's way through the kiosk: seconds and metres.
+type Way = [(f64, f64, f64)];
+
+/// What the kiosk's camera sees of people, ten frames a second until 20 s.
+fn walks(store: &Store, ways: &[&Way]) -> Vec<Step> {
+    let View::Floor { floor_from_image } = &store.cameras[0].view else {
+        panic!("a floor camera")
+    };
+    let image_from_floor = floor_from_image.inverse().unwrap();
+    let place = |way: &Way, t: f64| {
+        let next = way.iter().position(|(until, _, _)| *until > t)?;
+        let (a, b) = (way[next.checked_sub(1)?], way[next]);
+        let part = (t - a.0) / (b.0 - a.0);
+        let foot = Point::new(a.1 + (b.1 - a.1) * part, a.2 + (b.2 - a.2) * part);
+        let foot = image_from_floor.map(foot)?;
+        let (tall, half) = (60.0 + 0.35 * foot.y, 10.0 + 0.06 * foot.y);
+        let edges = [foot.x - half, foot.y - tall, foot.x + half, foot.y];
+        Some(format!(
+            r#"{{"class": "person", "score": 0.9, "box": {edges:?}}}"#
+        ))
+    };
+    let frame = |tick: u32| {
+        let t = f64::from(tick) / 10.0;
+        let seen: Vec<String> = ways.iter().filter_map(|way| place(way, t)).collect();
+        let seen = seen.join(", ");
+        let text = format!(r#"{{"width": 640, "height": 360, "detections": [{seen}]}}"#);
+        message(store, t, "/camera/cam1/detections", &text)
+    };
+    (0..200).map(frame).collect()
+}
+
+#[test]
+fn who_stands_at_a_shelf_while_staff_fill_it_is_staff() {
+    let store = plain();
+    // Both tokens are shown at once, the helper's first; the shopper is the first through the door.
+    let told = [
+        (6.0, "/gate/door", r#"{"kind": "door", "open": true}"#),
+        (
+            6.3,
+            "/gate/door",
+            r#"{"kind": "admitted", "token": "s-1", "role": "staff"}"#,
+        ),
+        (6.4, "/gate/door", r#"{"kind": "admitted", "token": "q-9"}"#),
+    ];
+    let shopper = [
+        (6.4, 0.7, -0.1),
+        (7.6, 0.7, 0.8),
+        (9.5, 2.9, 1.0),
+        (20.0, 2.9, 1.0),
+    ];
+    let helper = [
+        (7.8, 0.7, -0.1),
+        (9.0, 0.7, 0.8),
+        (11.0, 1.3, 2.0),
+        (20.0, 1.3, 2.0),
+    ];
+    let at_the_shelf = |words: &[(f64, &str)]| {
+        let mut steps = walks(&store, &[&shopper, &helper]);
+        let words = words.iter().map(|(t, text)| (*t, "/command", *text));
+        let all: Vec<_> = told.iter().copied().chain(words).collect();
+        steps.extend(self::told(&store, &all));
+        steps.sort_by_key(|(at, _)| *at);
+        let (mut engine, mut events) = (Engine::new(Arc::clone(&store)), Vec::new());
+        for (t, input) in steps {
+            wake(&mut engine, t, &mut events);
+            engine.handle(t, input);
+        }
+        let near = |track: &TrackId| {
+            let fix = engine.tracking().fix_at(*track, at(19.5)).unwrap();
+            fix.position.distance(Point::new(1.3, 2.0)) < 0.5
+        };
+        let tracks = engine.tracking().tracks();
+        let there: Vec<TrackId> = tracks.into_iter().filter(near).collect();
+        assert_eq!(there.len(), 1);
+        engine.visit_of(there[0]).unwrap()
+    };
+    let begin = r#"{"command": "restock.begin", "shelf": "g1-s1"}"#;
+    let end = r#"{"command": "restock.end", "shelf": "g1-s1"}"#;
+    let (helpers, shoppers) = (VisitId(1), VisitId(2));
+    assert_eq!(at_the_shelf(&[]), shoppers);
+    assert_eq!(at_the_shelf(&[(12.0, begin), (18.0, end)]), helpers);
+    // A word so short says nothing of who stands there.
+    assert_eq!(at_the_shelf(&[(16.0, begin), (18.0, end)]), shoppers);
 }
 
 /// The kiosk without its camera: nobody is followed, and the door alone tells who comes and goes.

@@ -172,7 +172,7 @@ impl Engine {
     }
 
     /// The visit that a track belongs to, where it is known.
-    pub fn visit_of(&self, track: crate::ids::TrackId) -> Option<VisitId> {
+    pub fn visit_of(&self, track: TrackId) -> Option<VisitId> {
         self.state.baskets.visits.of_track(track)
     }
 
